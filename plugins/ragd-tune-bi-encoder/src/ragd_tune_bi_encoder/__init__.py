@@ -1,0 +1,1 @@
+"""The bi-encoder kind of ragd-tune: fine-tunes embedding models."""

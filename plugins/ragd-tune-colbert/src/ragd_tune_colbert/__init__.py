@@ -1,0 +1,1 @@
+"""Room for the kind ``colbert``: rerankers that compare token vectors by MaxSim."""

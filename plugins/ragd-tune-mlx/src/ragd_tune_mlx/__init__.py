@@ -1,0 +1,1 @@
+"""Room for the MLX backend: training and serving on Apple silicon."""

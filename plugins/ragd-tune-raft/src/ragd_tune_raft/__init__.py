@@ -1,0 +1,1 @@
+"""Room for the kind ``raft``: language models that answer from retrieved passages."""

@@ -1,0 +1,1 @@
+"""Room for the Unsloth backend: training on NVIDIA GPUs."""
