@@ -1,0 +1,161 @@
+"""What a backend declares: cells that it really runs, and whether it can run here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from ragd_tune.options import Option
+from ragd_tune.plan import BaseModel, Device, ModelFacts, Side
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Dense = NDArray[np.float32]
+    """One vector a text: float32, shape (n, dimension)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class TrainCell:
+    """One thing that a backend trains."""
+
+    objective: str
+    tuning: str
+    side: Side
+    device: Device
+
+    def __str__(self) -> str:
+        side = "" if self.side == "both" else f", {self.side} side"
+        return f"{self.objective} by {self.tuning} on {self.device}{side}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ServeCell:
+    """One thing that a backend loads and runs; ``format`` is ``base`` for a bare base model."""
+
+    format: str
+    objective: str
+    device: Device
+
+    def __str__(self) -> str:
+        return f"a {self.objective} model in format {self.format} on {self.device}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Availability:
+    """Whether a backend can run here: ``reason`` says why not, ``mend`` what gets it.
+
+    ``devices`` are those at hand, best first; ``priority`` is compared between backends that can
+    all do a thing (0 to 100, more is better).
+    """
+
+    devices: tuple[Device, ...] = ()
+    priority: int = 0
+    reason: str = ""
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """A backend as data: cheap to make, no framework import.
+
+    ``detect`` answers in milliseconds (``find_spec`` and cheap probes) and never raises.
+    ``options`` are its own, in its namespace: ``mlx.compile`` for the backend ``mlx``.
+    """
+
+    name: str
+    title: str
+    train_cells: frozenset[TrainCell]
+    serve_cells: frozenset[ServeCell]
+    detect: Callable[[], Availability]
+    options: tuple[Option, ...] = field(default=())
+
+
+def train_cells(
+    objectives: tuple[str, ...],
+    tunings: tuple[str, ...],
+    devices: tuple[Device, ...],
+    sides: tuple[Side, ...] = ("both",),
+) -> frozenset[TrainCell]:
+    """Return every combination as a cell."""
+    return frozenset(
+        TrainCell(objective=objective, tuning=tuning, side=side, device=device)
+        for objective in objectives
+        for tuning in tunings
+        for side in sides
+        for device in devices
+    )
+
+
+def serve_cells(
+    formats: tuple[str, ...], objectives: tuple[str, ...], devices: tuple[Device, ...]
+) -> frozenset[ServeCell]:
+    """Return every combination as a cell."""
+    return frozenset(
+        ServeCell(format=format_, objective=objective, device=device)
+        for format_ in formats
+        for objective in objectives
+        for device in devices
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultiVector:
+    """Many vectors a text: text ``i`` has rows ``offsets[i]:offsets[i + 1]`` of ``values``.
+
+    ``values`` is float32, shape (total tokens, dimension); ``offsets`` int64, shape (n + 1,).
+    """
+
+    values: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadRequest:
+    """What to load: a base, and an adapter on it or none.
+
+    ``format`` is ``base`` when ``adapter`` is None; ``facts`` are the manifest's, and None for a
+    bare base. ``dimension`` truncates vectors (and normalises them again).
+    """
+
+    objective: str
+    format: str
+    base: BaseModel
+    device: Device
+    adapter: Path | None = None
+    facts: ModelFacts | None = None
+    max_length: int | None = None
+    dimension: int | None = None
+
+
+class Model(Protocol):
+    """A loaded model, as its backend returns it. The core calls nothing on it but these."""
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What was loaded."""
+        ...
+
+    def close(self) -> None:
+        """Give the memory back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerankRequest:
+    """One query and the passages to score for it."""
+
+    query: str
+    passages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of a generation: new tokens, temperature (0 is greedy), and texts that end it."""
+
+    max_tokens: int = 512
+    temperature: float = 0.0
+    stop: tuple[str, ...] = ()

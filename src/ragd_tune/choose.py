@@ -1,0 +1,119 @@
+"""Which backend trains, which serves: pure functions over what the backends declare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ragd_tune.backends import Availability, Backend, ServeCell, TrainCell
+from ragd_tune.errors import NoBackendError
+from ragd_tune.plan import Device, Side
+
+DEVICES: tuple[Device, ...] = ("cuda", "mps", "cpu")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A backend and what it found on this machine."""
+
+    backend: Backend
+    found: Availability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A backend, and the device it is to use."""
+
+    backend: Backend
+    device: Device
+
+
+def choose_trainer(
+    offers: Iterable[Offer],
+    *,
+    objective: str,
+    tuning: str,
+    side: Side = "both",
+    device: Device | None = None,
+    backend: str | None = None,
+) -> Choice:
+    """Return the best backend that can train the cell here.
+
+    ``device=None`` takes each backend's best one; ``backend`` narrows the choice to one name.
+    The order is: declares the cell, is available, priority, name.
+
+    :raises NoBackendError: names every backend with its reason, and the command that gets one.
+    """
+
+    def runs(offer: Backend, one: Device) -> bool:
+        cell = TrainCell(objective=objective, tuning=tuning, side=side, device=one)
+        return cell in offer.train_cells
+
+    asked = f"train {objective} by {tuning}" + (f" on {device}" if device else "")
+    asked += f" ({side} side only)" if side != "both" else ""
+    return _choose(offers, asked, runs, device, backend)
+
+
+def choose_server(
+    offers: Iterable[Offer],
+    *,
+    objective: str,
+    format: str,
+    device: Device | None = None,
+    backend: str | None = None,
+) -> Choice:
+    """Return the best backend that can load and run a model of this format here.
+
+    :raises NoBackendError: as :func:`choose_trainer`.
+    """
+
+    def runs(offer: Backend, one: Device) -> bool:
+        return ServeCell(format=format, objective=objective, device=one) in offer.serve_cells
+
+    asked = f"load {objective} in format {format}" + (f" on {device}" if device else "")
+    return _choose(offers, asked, runs, device, backend)
+
+
+def _choose(
+    offers: Iterable[Offer],
+    asked: str,
+    runs: Callable[[Backend, Device], bool],
+    device: Device | None,
+    name: str | None,
+) -> Choice:
+    usable: list[tuple[int, str, Choice]] = []
+    refused: dict[str, str] = {}
+    mends: list[str] = []
+    for offer in offers:
+        backend, found = offer.backend, offer.found
+        if name is not None and backend.name != name:
+            continue
+        device_here, reason = _device(backend, found, device, runs)
+        if device_here is None:
+            refused[backend.name] = reason
+            mends += [found.mend] if found.reason and found.mend else []
+        else:
+            choice = Choice(backend=backend, device=device_here)
+            usable.append((-found.priority, backend.name, choice))
+    if not usable:
+        raise NoBackendError(asked, refused, mend=mends[0] if mends else "")
+    return min(usable, key=lambda item: item[:2])[2]
+
+
+def _device(
+    backend: Backend,
+    found: Availability,
+    device: Device | None,
+    runs: Callable[[Backend, Device], bool],
+) -> tuple[Device | None, str]:
+    """Return the device to use, or None and why not."""
+    if not any(runs(backend, one) for one in ([device] if device else DEVICES)):
+        return None, "does not declare it"
+    if found.reason:
+        return None, found.reason
+    wanted = [device] if device else list(found.devices)
+    for one in wanted:
+        if one in found.devices and runs(backend, one):
+            return one, ""
+    here = ", ".join(found.devices) or "none"
+    return None, f"has no such device here (devices: {here})"

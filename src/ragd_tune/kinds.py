@@ -1,0 +1,143 @@
+"""What a kind of model is: rows for an objective, and a proof. It knows no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from ragd_tune.objectives import Rows
+from ragd_tune.options import Option, Value
+from ragd_tune.plan import Device, ModelFacts, Role, Side
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragd_tune.backends import Limits, MultiVector, RerankRequest
+    from ragd_tune.data import DataSet
+    from ragd_tune.evaluate import Report
+
+Slot = Literal["embedder", "reranker", "generator"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What a kind's defaults may depend on. ``cores`` are physical, ``memory`` is in bytes."""
+
+    tuning: str
+    side: Side
+    rows: int
+    device: Device
+    cores: int
+    memory: int
+
+
+class Served(Protocol):
+    """A loaded model as the core hands it to a proof: calls go through the hooks."""
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What was loaded."""
+        ...
+
+    def embed(self, texts: Sequence[str], role: Role) -> NDArray[np.float32] | MultiVector:
+        """Return vectors of ``texts``: float32 (n, dimension), or many a text."""
+        ...
+
+    def rerank(self, requests: Sequence[RerankRequest]) -> list[NDArray[np.float32]]:
+        """Return one float32 array of scores a request, in the order of its passages."""
+        ...
+
+    def generate(self, prompts: Sequence[str], limits: Limits) -> list[str]:
+        """Return one completion a prompt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """Everything that a proof may look at.
+
+    ``open_incumbent`` and ``open_candidate`` load the two sides, so that a proof can hold one in
+    memory at a time (call each once, close by leaving the ``with`` block of the caller).
+    ``exclude`` are leaked queries, ``looks`` counts how often this test set was looked at, this
+    time included. ``progress`` takes a description, and how much of it is done (0 to 1).
+    """
+
+    data: DataSet
+    split: str
+    open_incumbent: Callable[[], Served]
+    open_candidate: Callable[[], Served]
+    exclude: frozenset[str] = frozenset()
+    dimensions: tuple[int, ...] = ()
+    looks: int = 1
+    seed: int = 0
+    progress: Callable[[str, float], None] = field(default=lambda text, done: None)
+
+
+@runtime_checkable
+class ModelKind(Protocol):
+    """A kind of model. ``options`` are its own; ``gate_metric`` and ``incumbent`` name the proof.
+
+    ``tunings`` are those that make sense, the default first.
+    """
+
+    @property
+    def name(self) -> str:
+        """As the user types it: ``bi-encoder``."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """One line for lists."""
+        ...
+
+    @property
+    def objective(self) -> str:
+        """Id of the objective that its rows belong to."""
+        ...
+
+    @property
+    def serves(self) -> Slot:
+        """What an adapter of this kind replaces in the host."""
+        ...
+
+    @property
+    def tunings(self) -> tuple[str, ...]:
+        """Tunings that make sense, the default first."""
+        ...
+
+    @property
+    def default_base(self) -> str:
+        """Base model when the user names none."""
+        ...
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Options beyond those of run, tuning and objective."""
+        ...
+
+    @property
+    def gate_metric(self) -> str:
+        """The metric that decides: ``ndcg@10``."""
+        ...
+
+    @property
+    def incumbent(self) -> str:
+        """What it has to beat, in words."""
+        ...
+
+    def defaults(self, profile: Profile) -> Mapping[str, Value]:
+        """Return defaults of options that depend on ``profile``."""
+        ...
+
+    def rows(self, data: DataSet, options: Mapping[str, Value]) -> Rows:
+        """Return the rows to train on.
+
+        :raises DataError: when the data has none of what this kind learns from.
+        """
+        ...
+
+    def prove(self, trial: Trial) -> Report:
+        """Compare candidate and incumbent on ``trial.split``."""
+        ...
