@@ -81,7 +81,7 @@ class Option:
             self._check(item, raw, where)
         return value
 
-    def _check(self, item: int | float | bool | str, raw: object, where: str) -> None:
+    def _check(self, item: int | float | bool | str | None, raw: object, where: str) -> None:
         if self.choices and item not in self.choices:
             raise self._bad(raw, where)
         if isinstance(item, bool) or not isinstance(item, (int, float)):
@@ -179,6 +179,30 @@ def with_defaults(options: Iterable[Option], defaults: Mapping[str, Value]) -> t
         for option in options
     )
 
+
+CHOICES = (
+    Option(
+        name="tuning", type="str", default=None, optional=True, group="run",
+        help="full, lora, dora, qlora or map; the kind's own default when not set",
+    ),
+    Option(
+        name="side", type="str", default="both", choices=("both", "query"), group="run",
+        help="query leaves documents frozen, so that the index needs no re-embedding",
+    ),
+    Option(
+        name="backend", type="str", default=None, optional=True, group="run",
+        help="who trains; the best that is installed when not set",
+    ),
+    Option(
+        name="device", type="str", default="auto", choices=("auto", "cpu", "cuda", "mps"),
+        group="run", help="where to train; auto takes the backend's best",
+    ),
+    Option(
+        name="base", type="str", default=None, optional=True, group="run",
+        help="base model: a folder or a name; the kind's own default when not set",
+    ),
+)
+"""What is decided before anything else; the defaults of the other options depend on it."""
 
 RUN = (
     Option(

@@ -17,6 +17,9 @@ Device = Literal["cpu", "cuda", "mps"]
 
 SCHEMA = 1
 
+UNDECIDING = ("checkpoint_minutes", "checkpoint_steps")
+"""Options that change when things are saved and not what is trained: no part of a plan's id."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseModel:
@@ -62,6 +65,9 @@ class TrainPlan:
         base = decisions["base"]
         assert isinstance(base, dict)
         decisions["base"] = {"fingerprint": base["fingerprint"]}
+        options = decisions["options"]
+        assert isinstance(options, dict)
+        decisions["options"] = {n: v for n, v in options.items() if n not in UNDECIDING}
         return hashlib.sha256(canonical(decisions)).hexdigest()
 
     @property

@@ -1,0 +1,5 @@
+"""``python -m ragd_tune``."""
+
+from ragd_tune.cli import main
+
+main()
