@@ -1,0 +1,78 @@
+"""Install the built wheels into a fresh environment outside the checkout, and run them there.
+
+Usage: python tools/smoke_wheels.py DIST. Fails unless the command line starts, finds the plugins of
+the ``cpu`` extra, and none of it comes from the checkout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+WHERE = """
+import importlib, importlib.metadata as metadata, json
+modules = [point.load() for point in metadata.entry_points(group="ragd_tune")]
+print(json.dumps([importlib.import_module("ragd_tune").__file__, *(m.__file__ for m in modules)]))
+"""
+
+
+def run(command: list[str], cwd: Path) -> str:
+    """Run ``command`` in ``cwd`` without this checkout's variables, and return its output."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    kept["RAGD_TUNE_HOME"] = str(cwd / "home")
+    done = subprocess.run(
+        command, cwd=cwd, env=kept, stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+def version(dist: Path) -> str:
+    """Return the version of the core's wheel."""
+    names = [path.name for path in dist.glob("ragd_tune-*.whl")]
+    found = re.match(r"ragd_tune-([^-]+)-", names[0]) if len(names) == 1 else None
+    if found is None:
+        sys.exit(f"{dist} should hold one wheel of the core, not {names}")
+    return found[1]
+
+
+def smoke(dist: Path, home: Path) -> None:
+    """Install ``ragd-tune[cpu]`` from ``dist`` under ``home`` and use it."""
+    venv.create(home / "venv", with_pip=True)
+    scripts = home / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    python, command = str(scripts / "python"), str(scripts / "ragd-tune")
+    wanted = f"ragd-tune[cpu]=={version(dist)}"
+    run([python, "-m", "pip", "install", "-q", "--find-links", str(dist), wanted], home)
+    run([python, "-m", "pip", "check"], home)
+
+    inside = str((home / "venv").resolve())
+    for file in json.loads(run([python, "-c", WHERE], home)):
+        if not str(Path(file).resolve()).startswith(inside):
+            sys.exit(f"{file} does not come from the fresh environment")
+    if "train" not in run([command, "--help"], home):
+        sys.exit("ragd-tune --help does not name its commands")
+    listed = json.dumps(json.loads(run([command, "plugins", "--json"], home)))
+    for name in ("cpu", "bi-encoder"):
+        if f'"{name}"' not in listed:
+            sys.exit(f"ragd-tune plugins does not list {name}: {listed}")
+
+
+def main() -> None:
+    """Smoke-test the wheels in DIST."""
+    dist = Path(sys.argv[1]).resolve()
+    with tempfile.TemporaryDirectory(prefix="ragd-tune-wheels-") as home:
+        smoke(dist, Path(home))
+    print(f"{version(dist)} installs and runs outside the checkout")
+
+
+if __name__ == "__main__":
+    main()
