@@ -1,0 +1,31 @@
+"""Rankings, metrics, significance and the report that decides what may activate. NumPy only."""
+
+from __future__ import annotations
+
+from ragd_tune.evaluate.clusters import clusters
+from ragd_tune.evaluate.compare import compare, known_queries
+from ragd_tune.evaluate.metrics import METRICS, Scores, same_text, score
+from ragd_tune.evaluate.report import Cell, Counts, Moved, Report
+from ragd_tune.evaluate.retrieval import evaluate_retrieval
+from ragd_tune.evaluate.search import TopK, top_k
+from ragd_tune.evaluate.significance import Comparison, paired, paired_columns
+
+__all__ = [
+    "METRICS",
+    "Cell",
+    "Comparison",
+    "Counts",
+    "Moved",
+    "Report",
+    "Scores",
+    "TopK",
+    "clusters",
+    "compare",
+    "evaluate_retrieval",
+    "known_queries",
+    "paired",
+    "paired_columns",
+    "same_text",
+    "score",
+    "top_k",
+]
