@@ -56,7 +56,7 @@ def main() -> None:
     """Report every fault and fail if there is one."""
     paths = [Path(name).resolve() for name in sys.argv[1:]] or tracked()
     lines = [
-        f"{path.relative_to(ROOT)}: {fault}"
+        f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}: {fault}"
         for path in paths
         if path.is_file() and path != Path(__file__).resolve()
         for fault in faults(path)

@@ -25,6 +25,8 @@ BASES = {
     "proof": "py",
     "release": "lint",
 }
+# Environments that install nothing that their base does not.
+NOTHING_NEW = {"proof", "release"}
 # Installed by virtualenv, or written in torch.txt.
 LEFT_OUT = {"pip", "torch"}
 
@@ -60,7 +62,8 @@ def known(base: str) -> set[str]:
 def pin(env: str) -> None:
     """Write ``constraints/<env>.txt``."""
     base = BASES[env]
-    pins = sorted(set(freeze(env)) - known(base), key=str.lower)
+    found = set() if env in NOTHING_NEW else set(freeze(env))
+    pins = sorted(found - known(base), key=str.lower)
     head = ["# Written by tools/pin.py.", f"-c {base}.txt"]
     text = "\n".join([*head, *pins]) + "\n"
     (CONSTRAINTS / f"{env}.txt").write_text(text, encoding="utf-8")

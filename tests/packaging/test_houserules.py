@@ -138,17 +138,14 @@ def test_every_room_of_the_core_has_a_layer() -> None:
 
 
 def test_a_file_with_a_fault_is_named_with_its_line(tmp_path: Path) -> None:
-    faulty = ROOT / "tests" / "packaging" / "faulty.tmp"
+    faulty = tmp_path / "faulty.txt"
     faulty.write_text("fine\nblank at the end \n\n", encoding="utf-8")
-    try:
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "tools" / "check_text.py"), str(faulty)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    finally:
-        faulty.unlink()
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "check_text.py"), str(faulty)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
-    assert "faulty.tmp: line 2: blanks" in done.stderr
+    assert "faulty.txt: line 2: blanks" in done.stderr
     assert "exactly one newline" in done.stderr
