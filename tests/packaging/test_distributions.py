@@ -194,7 +194,7 @@ def test_no_test_and_no_foreign_file_is_inside(dists: Path, package: str) -> Non
 def test_no_path_of_the_building_machine_is_inside(dists: Path, package: str) -> None:
     for name, text in wheel_texts(dists, package):
         assert str(ROOT) not in text, name
-        assert not re.search(r"/(home|Users)/\w+/|/root/", text), name
+        assert not re.search(r"/(home|Users|root)/", text), name
 
 
 def test_a_lone_sdist_builds_the_same_wheel(dists: Path, tmp_path: Path) -> None:
