@@ -60,10 +60,18 @@ def smoke(dist: Path, home: Path) -> None:
             sys.exit(f"{file} does not come from the fresh environment")
     if "train" not in run([command, "--help"], home):
         sys.exit("ragd-tune --help does not name its commands")
-    listed = json.dumps(json.loads(run([command, "plugins", "--json"], home)))
-    for name in ("cpu", "bi-encoder"):
-        if f'"{name}"' not in listed:
-            sys.exit(f"ragd-tune plugins does not list {name}: {listed}")
+    check_plugins(json.loads(run([command, "plugins", "--json"], home)))
+
+
+def check_plugins(listed: dict[str, list[dict[str, object]]]) -> None:
+    """Fail unless ``ragd-tune plugins --json`` lists the whole extra, sound and ready to train."""
+    states = {plugin["name"]: plugin["state"] for plugin in listed["plugins"]}
+    if set(states) != {"cpu", "bi-encoder", "cross-encoder", "colbert", "raft"}:
+        sys.exit(f"the extra cpu should bring a backend and four kinds, not {states}")
+    if broken := [plugin for plugin in listed["plugins"] if plugin["error"]]:
+        sys.exit(f"broken plugins: {broken}")
+    if not listed["trains_here"] or "bi-encoder" not in {kind["name"] for kind in listed["kinds"]}:
+        sys.exit(f"nothing trains here: {json.dumps(listed, indent=1)}")
 
 
 def main() -> None:
