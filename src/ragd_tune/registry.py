@@ -180,6 +180,15 @@ class Registry:
         """Objectives by id, the core's own included."""
         return dict(sorted(self._objectives.items()))
 
+    def brought(self, plugin: str) -> tuple[str, ...]:
+        """Return the names of what a plugin declares, as ``backend cpu``."""
+        declared = self._declared.get(plugin, _Declared())
+        return (
+            *(f"backend {name}" for name in sorted(declared.backends)),
+            *(f"kind {name}" for name in sorted(declared.kinds)),
+            *(f"objective {name}" for name in sorted(declared.objectives)),
+        )
+
     def _all(self, what: str) -> dict[str, Any]:
         return dict(
             sorted(item for one in self._declared.values() for item in getattr(one, what).items())
@@ -251,9 +260,8 @@ class Registry:
         """Broadcast ``event`` to observers. One that raises is logged and never stops a run."""
         for implementation in self._manager.hook.ragd_tune_event.get_hookimpls():
             try:
-                implementation.function(event) if implementation.argnames else (
-                    implementation.function()
-                )
+                names = implementation.argnames
+                implementation.function(**({"event": event} if "event" in names else {}))
             except Exception:
                 log.exception("the plugin %s failed on an event", implementation.plugin_name)
 

@@ -1,0 +1,194 @@
+"""``ragd-tune adapters``: what is in the store, what serves, and the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragd_tune import errors
+from ragd_tune.cli.output import show_json, size, table
+
+if TYPE_CHECKING:
+    from ragd_tune.store import Entry, Store
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_PATH = click.Path(path_type=Path)
+
+
+def _store() -> Store:
+    from ragd_tune.store import Store
+
+    return Store()
+
+
+@click.group()
+def adapters() -> None:
+    """List, activate, roll back, verify, export and import adapters."""
+
+
+@adapters.command(name="list")
+@click.option("--kind", help="Only this kind of model.")
+@_JSON
+def list_(*, kind: str | None, as_json: bool) -> None:
+    """List the adapters in the store."""
+    store = _store()
+    active = {one.id: slot for slot, one in store.active().items() if one.id}
+    found = [_short(store, entry, active) for entry in store.list(kind)]
+    if as_json:
+        show_json(found)
+    elif not found:
+        click.echo(f"no adapters in {store.root}: `ragd-tune train` makes one")
+    else:
+        columns = ("name", "id", "kind", "tuning", "base", "proof", "active as")
+        rows = ([*(one[c] for c in columns[:6]), one["active"] or ""] for one in found)
+        table("Adapters", columns, ([_cut(cell) for cell in row] for row in rows))
+
+
+def _cut(cell: object) -> str:
+    text = str(cell)
+    is_id = len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+    return text[:12] if is_id else text
+
+
+def _short(store: Store, entry: Entry, active: dict[str, str]) -> dict[str, object]:
+    return {
+        "name": ", ".join(entry.names),
+        "id": entry.id,
+        "kind": entry.kind,
+        "tuning": entry.manifest.tuning,
+        "base": entry.manifest.base.name,
+        "proof": proof_of(store, entry.id),
+        "active": active.get(entry.id),
+    }
+
+
+def proof_of(store: Store, content_id: str) -> str:
+    """Return an adapter's latest proof in a few words."""
+    proofs = store.records(content_id, "proof")
+    if not proofs:
+        return "none"
+    told = proofs[-1].payload
+    word = "passed" if told.get("passed") else "not passed"
+    low, high = told.get("interval") or (None, None)
+    if low is None or high is None:
+        return word
+    return f"{word}: {told.get('metric')} {low:+.4f} … {high:+.4f}"
+
+
+@adapters.command()
+@click.argument("adapter")
+@_JSON
+def show(adapter: str, *, as_json: bool) -> None:
+    """Show one adapter: its manifest and its records."""
+    store = _store()
+    entry = store.get(adapter)
+    records = [one.model_dump(mode="json", by_alias=True) for one in store.records(entry.id)]
+    manifest = entry.manifest.model_dump(mode="json", by_alias=True)
+    if as_json:
+        told = {"id": entry.id, "names": list(entry.names), "path": str(entry.path)}
+        show_json({**told, "manifest": manifest, "records": records})
+        return
+    rows = [("id", entry.id), ("names", ", ".join(entry.names)), ("path", str(entry.path))]
+    rows += [(name, value) for name, value in manifest.items() if name != "files"]
+    rows += [("proof", proof_of(store, entry.id))]
+    table("Adapter", ("what", "value"), rows)
+    files = entry.manifest.files.items()
+    table("Files", ("file", "size", "sha256"), ((n, size(f.size), f.sha256) for n, f in files))
+    table("Records", ("number", "type", "at"), ((r["number"], r["type"], r["at"]) for r in records))
+
+
+@adapters.command()
+@click.argument("adapter")
+@click.option("--force", is_flag=True, help="Activate it though its proof does not carry it.")
+@_JSON
+def activate(adapter: str, *, force: bool, as_json: bool) -> None:
+    """Let ADAPTER serve; exit 3 if it is not proven better and not forced."""
+    from ragd_tune.registry import discover
+
+    store = _store()
+    entry = store.get(adapter)
+    slot = discover().kind(entry.kind).serves
+    change = store.activate(entry.id, slot, force=force)
+    if as_json:
+        show_json(change.model_dump(mode="json", by_alias=True))
+        return
+    click.echo(f"{entry.shown} is the active {slot}")
+    click.echo(f"the way back: ragd-tune adapters rollback {slot}")
+
+
+@adapters.command()
+@click.argument("slot", default="embedder", type=click.Choice(["embedder", "reranker", "generator"]))
+@_JSON
+def rollback(slot: str, *, as_json: bool) -> None:
+    """Undo the last activation of SLOT (embedder unless given)."""
+    change = _store().rollback(slot)
+    if as_json:
+        show_json(change.model_dump(mode="json", by_alias=True))
+        return
+    click.echo(f"the {slot} is now {change.id[:12] if change.id else 'the bare base model'}")
+
+
+@adapters.command()
+@_JSON
+def history(*, as_json: bool) -> None:
+    """Show every activation and rollback, the oldest first."""
+    changes = [one.model_dump(mode="json", by_alias=True) for one in _store().history()]
+    if as_json:
+        show_json(changes)
+        return
+    columns = ("sequence", "at", "action", "slot", "id", "previous", "forced")
+    table("History", columns, ([_cut(one[c] or "") for c in columns] for one in changes))
+
+
+@adapters.command()
+@click.argument("adapter")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove(adapter: str, *, yes: bool) -> None:
+    """Remove ADAPTER from the store; its records stay."""
+    store = _store()
+    entry = store.get(adapter)
+    if not yes:
+        click.confirm(f"remove {entry.shown} ({entry.id[:12]})?", abort=True, err=True)
+    store.remove(entry.id)
+    click.echo(f"{entry.shown} is removed")
+
+
+@adapters.command()
+@click.argument("adapter", required=False)
+@_JSON
+def verify(adapter: str | None, *, as_json: bool) -> int:
+    """Check every byte of ADAPTER, or of the whole store; exit 1 if something is not sound."""
+    found = _store().verify(adapter)
+    if as_json:
+        show_json([{"where": one.where, "problem": one.problem} for one in found])
+    for one in () if as_json else found:
+        click.echo(f"{one.where}: {one.problem}")
+    if not found and not as_json:
+        click.echo("sound")
+    return errors.FAILED if found else errors.DONE
+
+
+@adapters.command()
+@click.argument("adapter")
+@click.argument("archive", type=_PATH)
+@click.option("--no-records", is_flag=True, help="Leave proofs and provenance out.")
+def export(adapter: str, archive: Path, *, no_records: bool) -> None:
+    """Write ADAPTER as one archive."""
+    path = _store().export(adapter, archive, records=not no_records)
+    click.echo(f"wrote {path} ({size(path.stat().st_size)})")
+
+
+@adapters.command(name="import")
+@click.argument("source", type=_PATH)
+@click.option("--name", help="Name of the adapter in the store.")
+@_JSON
+def import_(source: Path, *, name: str | None, as_json: bool) -> None:
+    """Bring an archive or a folder into the store: data that is checked, never code that runs."""
+    entry = _store().import_(source, names=[name] if name else [])
+    if as_json:
+        show_json({"id": entry.id, "path": str(entry.path), "names": list(entry.names)})
+        return
+    click.echo(f"{entry.shown} ({entry.id[:12]}) is in the store; its proofs were made elsewhere")
+    click.echo(f"prove it here: ragd-tune evaluate {entry.shown} --data DATA")

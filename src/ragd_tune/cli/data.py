@@ -1,0 +1,103 @@
+"""``ragd-tune data``: check, split and describe data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragd_tune import errors
+from ragd_tune.cli.output import show_json, table
+
+if TYPE_CHECKING:
+    from ragd_tune.data import Finding
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_PATH = click.Path(path_type=Path)
+_WORST = {"error": 0, "warning": 1, "info": 2}
+
+
+@click.group()
+def data() -> None:
+    """Check, split and describe data sets."""
+
+
+@data.command()
+@click.argument("path", type=_PATH)
+@click.option("--base", help="Base model whose tokenizer and length limit texts are held against.")
+@click.option("--max-length", type=click.IntRange(8, 32_768), help="Tokens, instead of the base's.")
+@click.option("--strict", is_flag=True, help="Leaks are errors.")
+@_JSON
+def check(
+    path: Path, *, base: str | None, max_length: int | None, strict: bool, as_json: bool
+) -> int:
+    """Check PATH: everything that would spoil a training or its proof, with file and line."""
+    from ragd_tune.pipeline.checking import check_data
+
+    report = check_data(path, base=base, max_length=max_length, strict=strict)
+    if as_json:
+        show_json(report.to_json())
+    else:
+        table("Counts", ("what", "value"), report.counts.items())
+        show_findings(report.findings)
+    return errors.BAD_DATA if any(one.level == "error" for one in report.findings) else errors.DONE
+
+
+def show_findings(findings: tuple[Finding, ...]) -> None:
+    """Print findings, the worst first."""
+    for one in sorted(findings, key=lambda finding: _WORST[finding.level]):
+        click.echo(f"{one.level}: {one}")
+
+
+@data.command()
+@click.argument("path", type=_PATH)
+@click.argument("out", type=_PATH)
+@click.option("--dev", default=0.1, show_default=True, help="Share of the queries for dev.")
+@click.option("--test", default=0.2, show_default=True, help="Share of the queries for test.")
+@click.option("--hold-back-known", default=0.0, show_default=True, help="Share of known queries.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--force", is_flag=True, help="Replace what is at OUT.")
+@_JSON
+def split(
+    path: Path,
+    out: Path,
+    *,
+    dev: float,
+    test: float,
+    hold_back_known: float,
+    seed: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Split PATH by document into train, dev and test, and write it to OUT."""
+    from ragd_tune.data import read, stats, write
+    from ragd_tune.data import split as divide
+
+    made = divide(read(path), seed=seed, dev=dev, test=test, hold_back_known=hold_back_known)
+    write(made, out, force=force)
+    if as_json:
+        show_json({"out": str(out), "stats": stats(made)})
+    else:
+        sizes = ", ".join(f"{len(judged)} {name}" for name, judged in made.qrels.items())
+        click.echo(f"wrote {out}: queries {sizes}")
+
+
+@data.command(name="stats")
+@click.argument("path", type=_PATH)
+@_JSON
+def stats_(path: Path, *, as_json: bool) -> None:
+    """Describe PATH: counts, lengths, pairs a query, groups."""
+    from ragd_tune.data import read, stats
+
+    told = stats(read(path))
+    if as_json:
+        show_json(told)
+        return
+    table(str(path), ("what", "value"), _flat(told))
+
+
+def _flat(value: object, name: str = "") -> list[tuple[str, object]]:
+    if isinstance(value, dict):
+        return [row for key, one in value.items() for row in _flat(one, f"{name} {key}".strip())]
+    return [(name, value)]

@@ -1,0 +1,51 @@
+"""``ragd-tune evaluate ADAPTER``: compare an adapter with what it would replace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ragd_tune import errors
+from ragd_tune.cli.output import show_json
+from ragd_tune.options import Option
+
+
+@click.command()
+@click.argument("adapter")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Data set.")
+@click.option("--split", default="test", show_default=True, help="Split to compare on.")
+@click.option("--dims", default="", help="Also compare at these dimensions, comma-separated.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto")
+@click.option("--strict", is_flag=True, help="Leaked queries are an error.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def evaluate(
+    adapter: str, *, data: Path, split: str, dims: str, device: str, strict: bool, as_json: bool
+) -> int:
+    """Compare ADAPTER (a name or an id) with its incumbent; exit 3 if it is not proven better."""
+    from ragd_tune.cli.progress import Progress
+    from ragd_tune.cli.report import show_report
+    from ragd_tune.pipeline import prove, workshop
+    from ragd_tune.pipeline.planning import device_of
+    from ragd_tune.pipeline.proving import headline
+
+    wanted = DIMS.parse(dims, where="--dims")
+    with Progress(quiet=as_json) as progress:
+        proved = prove(
+            workshop(observe=progress, progress=progress.work),
+            adapter,
+            data,
+            split=split,
+            dimensions=tuple(int(one) for one in wanted) if isinstance(wanted, tuple) else (),
+            device=device_of(device),
+            strict=strict,
+        )
+    report = proved.report
+    if as_json:
+        show_json({"id": proved.entry.id, **headline(report), "proof": report.to_json()})
+    else:
+        show_report(report, moved=5)
+    return errors.DONE if report.passed else errors.NOT_PROVEN
+
+
+DIMS = Option(name="dims", type="ints", default=(), low=1, high=65_536, help="dimensions")

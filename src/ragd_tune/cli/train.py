@@ -1,0 +1,129 @@
+"""``ragd-tune train KIND``: one sub-command for every kind of model that is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import click
+
+from ragd_tune import errors
+from ragd_tune.cli import flags
+from ragd_tune.cli.output import show_json, table
+from ragd_tune.kinds import ModelKind, Profile
+from ragd_tune.pipeline.planning import Planned, Request, declared, plan
+from ragd_tune.registry import Registry, discover
+
+_PATH = click.Path(path_type=Path)
+
+
+@cache
+def _registry() -> Registry:
+    return discover()
+
+
+class _Kinds(click.Group):
+    """One command a kind; a broken plugin's command says what is wrong with it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_registry().kinds)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return _command(_registry().kind(name))
+
+
+@click.group(cls=_Kinds)
+def train() -> None:
+    """Fine-tune a model, prove the result, and keep it."""
+
+
+def _command(kind: ModelKind) -> click.Command:
+    options = declared(_registry(), kind)
+    return click.Command(
+        kind.name,
+        callback=_run,
+        params=[
+            click.Argument(["kind"], default=kind.name, expose_value=True, hidden=True),
+            *_COMMON,
+            *flags.click_options(options, _defaults(kind)),
+        ],
+        help=f"{kind.title}. It has to beat {kind.incumbent} by {kind.gate_metric}.",
+    )
+
+
+def _defaults(kind: ModelKind) -> dict[str, Mapping[str, object]]:
+    """Return the kind's defaults by tuning, for a middling profile: the help shows them."""
+    return {
+        tuning: kind.defaults(
+            Profile(tuning=tuning, side="both", rows=3000, device="cpu", cores=2, memory=0)
+        )
+        for tuning in kind.tunings
+    }
+
+
+_COMMON: list[click.Parameter] = [
+    click.Option(["--data"], type=_PATH, required=True, help="Data set: a folder or a file."),
+    click.Option(["--name"], help="Name of the adapter in the store."),
+    click.Option(["--config"], type=_PATH, help="YAML file with options."),
+    click.Option(["--resume"], is_flag=True, help="Go on from the last checkpoint."),
+    click.Option(["--fresh"], is_flag=True, help="Start again, whatever was kept."),
+    click.Option(["--split"], default="test", show_default=True, help="Split of the proof."),
+    click.Option(["--no-proof"], is_flag=True, help="Do not compare the result with the base."),
+    click.Option(["--strict"], is_flag=True, help="Leaked queries are an error."),
+    click.Option(["--show-plan"], is_flag=True, help="Show every option and its source; stop."),
+    click.Option(["--python"], type=_PATH, help="Interpreter of the training process."),
+    click.Option(["--offline"], is_flag=True, help="Never ask a model hub."),
+    click.Option(["--json"], is_flag=True, help="Print JSON."),
+]
+
+
+def _run(kind: str, data: Path, json: bool, **parameters: object) -> int:
+    from ragd_tune.cli.progress import Progress
+    from ragd_tune.pipeline import workshop
+
+    if parameters["resume"] and parameters["fresh"]:
+        raise errors.UsageError("--resume and --fresh exclude each other", mend="take one")
+    config = parameters["config"]
+    request = Request(
+        kind=kind,
+        data=data,
+        given=flags.given(declared(_registry(), _registry().kind(kind)), parameters),
+        config=config if isinstance(config, Path) else None,
+        offline=bool(parameters["offline"]),
+    )
+    with Progress(quiet=json) as progress:
+        shop = workshop(observe=progress, progress=progress.work)
+        planned = plan(shop, request)
+        if parameters["show_plan"]:
+            _show_plan(planned, as_json=json)
+            return errors.DONE
+        from ragd_tune.cli.trained import train_and_prove
+
+        return train_and_prove(shop, planned, progress, parameters, as_json=json)
+
+
+def _show_plan(planned: Planned, *, as_json: bool) -> None:
+    if as_json:
+        show_json(planned.to_json())
+        return
+    made = planned.plan
+    table(
+        f"Plan {made.id[:12]}",
+        ("what", "value"),
+        (
+            ("kind", made.kind),
+            ("trains", f"{made.objective} by {made.tuning}, {made.side}"),
+            ("backend", f"{made.backend} on {made.device}"),
+            ("base", f"{made.base.name} ({made.base.source}: {made.base.path})"),
+            ("rows", f"{len(planned.rows.train)} to train, {len(planned.rows.dev)} held out"),
+        ),
+    )
+    table(
+        "Options",
+        ("option", "value", "from"),
+        (
+            (name, flags.show(one.value), one.where if one.source != "default" else "default")
+            for name, one in sorted(planned.settings.items())
+        ),
+    )

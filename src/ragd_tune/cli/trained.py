@@ -1,0 +1,99 @@
+"""What ``train`` and ``demo`` share: train, prove, and tell the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragd_tune import errors
+from ragd_tune.cli.output import duration, show_json, size
+from ragd_tune.cli.report import show_report
+from ragd_tune.pipeline import Planned, Trained, Workshop, prove, train
+from ragd_tune.pipeline.proving import headline
+
+if TYPE_CHECKING:
+    from ragd_tune.cli.progress import Progress
+    from ragd_tune.evaluate import Report
+
+
+def train_and_prove(
+    shop: Workshop,
+    planned: Planned,
+    progress: Progress,
+    parameters: Mapping[str, object],
+    *,
+    as_json: bool,
+) -> int:
+    """Run ``planned``, prove it on the asked split, print, and return the exit code."""
+    name, python = parameters.get("name"), parameters.get("python")
+    split = str(parameters.get("split") or "test")
+    proves = not parameters.get("no_proof") and split in planned.data.qrels
+    base = planned.plan.base
+    progress.say(f"base model: {base.name} from {base.source} ({base.path})")
+    made = train(
+        shop,
+        planned,
+        name=name if isinstance(name, str) else None,
+        resume=bool(parameters.get("resume")),
+        fresh=bool(parameters.get("fresh")),
+        python=python if isinstance(python, Path) else None,
+    )
+    report = None
+    if proves:
+        report = prove(
+            shop,
+            made.id,
+            planned.data,
+            split=split,
+            strict=bool(parameters.get("strict")),
+            base=base,
+        ).report
+    tell(made, report, as_json=as_json)
+    return errors.DONE if report is None or report.passed else errors.NOT_PROVEN
+
+
+def tell(made: Trained, report: Report | None, *, as_json: bool) -> None:
+    """Print what was trained and proven."""
+    if as_json:
+        show_json(summary(made, report))
+        return
+    if report is not None:
+        show_report(report)
+    click.echo(f"trained in {cost(made)}")
+    click.echo(f"adapter {made.id[:12]} is in {made.path}")
+    if report is None:
+        click.echo("nothing is proven yet: `ragd-tune evaluate` compares it with its base")
+    click.echo(f"use it:  ragd-tune adapters activate {made.id[:12]}")
+    click.echo(f'         python -c \'import ragd_tune; e = ragd_tune.load("{made.id[:12]}")\'')
+
+
+def cost(made: Trained) -> str:
+    """Return time and memory, beside what was estimated."""
+    result = made.result
+    text = f"{duration(result.seconds)}, {result.steps} steps, {size(result.peak_bytes)}"
+    if result.estimate is not None:
+        told = result.estimate
+        text += f" (estimated: {duration(told.seconds)}, {size(told.peak_bytes)})"
+    return text
+
+
+def summary(made: Trained, report: Report | None) -> dict[str, object]:
+    """Return what ``--json`` prints."""
+    told = made.result.estimate
+    return {
+        "id": made.id,
+        "path": str(made.path),
+        "plan": made.plan.id,
+        "base_model": {"name": made.plan.base.name, "source": made.plan.base.source},
+        "steps": made.result.steps,
+        "seconds": made.result.seconds,
+        "peak_rss": made.result.peak_bytes,
+        "estimated_seconds": told.seconds if told else None,
+        "estimated_peak_rss": told.peak_bytes if told else None,
+        **(headline(report) if report is not None else {}),
+        "passed": report.passed if report is not None else None,
+        "proof": report.to_json() if report is not None else None,
+    }

@@ -1,0 +1,221 @@
+"""From what the user asked to a plan: options settled, backend chosen, base found, rows made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ragd_tune import config
+from ragd_tune.choose import Choice, choose_trainer
+from ragd_tune.config import Layer, Setting
+from ragd_tune.data import DataSet, read
+from ragd_tune.errors import UsageError
+from ragd_tune.kinds import ModelKind, Profile
+from ragd_tune.objectives import Rows
+from ragd_tune.options import CHOICES, LORA, RUN, Option, Value, options_of_tuning
+from ragd_tune.pipeline.workshop import Workshop
+from ragd_tune.plan import Device, Side, TrainPlan
+from ragd_tune.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asked for. ``given`` are flags by option name; None is "not given"."""
+
+    kind: str
+    data: Path
+    given: Mapping[str, object] = field(default_factory=dict)
+    config: Path | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan, and all that it was made from."""
+
+    plan: TrainPlan
+    kind: ModelKind
+    data: DataSet
+    rows: Rows
+    settings: Mapping[str, Setting]
+
+    def to_json(self) -> dict[str, object]:
+        """Return what ``--show-plan`` shows."""
+        return {
+            "plan": self.plan.to_json(),
+            "id": self.plan.id,
+            "rows": {"train": len(self.rows.train), "dev": len(self.rows.dev)},
+            "options": {
+                name: {"value": one.value, "source": one.source, "where": one.where}
+                for name, one in sorted(self.settings.items())
+            },
+        }
+
+
+def declared(registry: Registry, kind: ModelKind) -> tuple[Option, ...]:
+    """Return every option that a training of ``kind`` may have, with any backend."""
+    objective = registry.objectives[kind.objective]
+    adapters = LORA if {"lora", "dora", "qlora"} & set(kind.tunings) else ()
+    backends = tuple(o for backend in registry.backends.values() for o in backend.options)
+    return (*CHOICES, *RUN, *objective.options, *kind.options, *adapters, *backends)
+
+
+def plan(shop: Workshop, request: Request) -> Planned:
+    """Decide everything about a run, without training anything.
+
+    :raises UsageError: an option cannot be used; names its place.
+    :raises DataError: the data cannot be used; names file and line.
+    :raises NotInstalledError: a backend, a kind or the base is not here.
+    """
+    from ragd_tune.models import resolve
+
+    kind = shop.registry.kind(request.kind)
+    options = declared(shop.registry, kind)
+    layers = _layers(shop.registry, kind, options, request)
+    choices = config.settle(CHOICES, layers)
+    tuning, side = _tuning(kind, choices), _side(choices)
+    choice = _trainer(shop.registry, kind, tuning, side, choices)
+    data = read(request.data)
+    relevant = _relevant(options, tuning, choice)
+    _refuse_idle(options, relevant, layers, tuning, choice)
+    profile = _profile(tuning, side, choice.device, sum(1 for _ in data.pairs("train")))
+    defaults = {
+        name: value
+        for name, value in kind.defaults(profile).items()
+        if name in {option.name for option in relevant}
+    }
+    settings = config.settle(relevant, [*layers, config.kind_defaults(defaults)])
+    values = {name: setting.value for name, setting in settings.items()}
+    rows = kind.rows(data, values)
+    base = resolve(_text(choices["base"].value) or kind.default_base, offline=request.offline)
+    draft = TrainPlan(
+        kind=kind.name,
+        objective=kind.objective,
+        tuning=tuning,
+        side=side,
+        backend=choice.backend.name,
+        device=choice.device,
+        base=base,
+        data_fingerprint=data.fingerprint,
+        rows_fingerprint=rows.fingerprint,
+        out=Path("out"),
+        options=values,
+    )
+    run = shop.store.runs / draft.id[:16]
+    made = _at(draft, run / "out")
+    return Planned(
+        plan=made, kind=kind, data=data, rows=rows, settings={**choices, **settings}
+    )
+
+
+def _at(plan: TrainPlan, out: Path) -> TrainPlan:
+    from dataclasses import replace
+
+    return replace(plan, out=out)
+
+
+def _layers(
+    registry: Registry, kind: ModelKind, options: tuple[Option, ...], request: Request
+) -> list[Layer]:
+    layers = [
+        config.ragd_file(config.ragd_path(), serves=kind.serves),
+        config.environment(options),
+        config.flags(request.given),
+    ]
+    if request.config is not None:
+        known = {o.name for one in registry.kinds.values() for o in declared(registry, one)}
+        layers.append(config.config_file(request.config, known, registry.kinds, kind.name))
+    return layers
+
+
+def _tuning(kind: ModelKind, choices: Mapping[str, Setting]) -> str:
+    setting = choices["tuning"]
+    if setting.value is None:
+        return kind.tunings[0]
+    if setting.value not in kind.tunings:
+        raise UsageError(
+            f"{setting.where}: a {kind.name} cannot be tuned by {setting.value!r}",
+            mend=f"it takes one of {', '.join(kind.tunings)}",
+        )
+    return str(setting.value)
+
+
+def _side(choices: Mapping[str, Setting]) -> Side:
+    return "query" if choices["side"].value == "query" else "both"
+
+
+def _trainer(
+    registry: Registry, kind: ModelKind, tuning: str, side: Side, choices: Mapping[str, Setting]
+) -> Choice:
+    name = _text(choices["backend"].value)
+    if name is not None:
+        registry.backend(name)  # a broken or missing one says so, rather than "no backend can"
+    return choose_trainer(
+        registry.offers(),
+        objective=kind.objective,
+        tuning=tuning,
+        side=side,
+        device=device_of(choices["device"].value),
+        backend=name,
+    )
+
+
+def device_of(value: object) -> Device | None:
+    """Return the device that an option names; ``auto`` is None."""
+    known: dict[object, Device] = {"cpu": "cpu", "cuda": "cuda", "mps": "mps"}
+    return known.get(value)
+
+
+def _text(value: Value) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _relevant(options: tuple[Option, ...], tuning: str, choice: Choice) -> tuple[Option, ...]:
+    """Leave out what this tuning and this backend never read."""
+    idle = {o.name for o in LORA} - {o.name for o in options_of_tuning(tuning)}
+    own = {o.name for o in choice.backend.options}
+    return tuple(
+        option
+        for option in options
+        if option not in CHOICES
+        and option.name not in idle
+        and (option.group != "backend" or option.name in own)
+    )
+
+
+def _refuse_idle(
+    options: tuple[Option, ...],
+    relevant: tuple[Option, ...],
+    layers: list[Layer],
+    tuning: str,
+    choice: Choice,
+) -> None:
+    read_here = {option.name for option in (*relevant, *CHOICES)}
+    for layer in layers:
+        for name, (_, where) in layer.values.items():
+            if layer.source == "flag" and name not in read_here:
+                raise UsageError(
+                    f"{where}: has no effect with --tuning {tuning} on {choice.backend.name}",
+                    mend="leave it out",
+                )
+
+
+def _profile(tuning: str, side: Side, device: Device, rows: int) -> Profile:
+    return Profile(
+        tuning=tuning,
+        side=side,
+        rows=rows,
+        device=device,
+        cores=os.cpu_count() or 1,
+        memory=memory(),
+    )
+
+
+def memory() -> int:
+    """Return this machine's memory in bytes, or 0 where it cannot be told."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return 0
