@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ragd_tune.evaluate.clusters import clusters
-from ragd_tune.evaluate.compare import compare, known_queries
+from ragd_tune.evaluate.compare import compare, known_queries, per_query
 from ragd_tune.evaluate.metrics import METRICS, Scores, same_text, score
 from ragd_tune.evaluate.report import Cell, Counts, Moved, Report
 from ragd_tune.evaluate.retrieval import evaluate_retrieval
@@ -25,6 +25,7 @@ __all__ = [
     "known_queries",
     "paired",
     "paired_columns",
+    "per_query",
     "same_text",
     "score",
     "top_k",

@@ -92,6 +92,22 @@ def compare(
     )
 
 
+def per_query(
+    before: Scores, after: Scores, *, metric: str, clusters: Mapping[str, int]
+) -> dict[str, object]:
+    """Return both sides' scores of each query, JSON-shaped: what ``gate_calibration.py`` reads.
+
+    :raises ValueError: the two sides hold different queries.
+    """
+    sides = _sides(before, after, frozenset())
+    one, two = before.values[metric], after.values[metric]
+    rows = [
+        {"id": query, "before": float(x), "after": float(y), "cluster": clusters[query]}
+        for query, x, y in zip(sides.any.query_ids, one, two, strict=True)
+    ]
+    return {"metric": metric, "queries": rows}
+
+
 def known_queries(
     qrels: Qrels, training: Qrels, *, equivalents: Mapping[str, str] | None = None
 ) -> frozenset[str]:

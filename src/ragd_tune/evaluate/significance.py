@@ -69,8 +69,8 @@ def paired(
 ) -> Comparison:
     """Compare by differences (n,), one a query, and cluster numbers (n,).
 
-    The same input and seed give the same result. 10,000 resamples of 1,000 clusters take about
-    0.3 s and 50 MB.
+    The same input and seed give the same result. 10,000 resamples of 3,000 clusters take about
+    0.2 s of CPU, and 65 MB however many clusters there are (up to 2 million).
 
     :raises ValueError: shapes that do not fit, no queries, NaN or infinity, resamples below 100.
     """
@@ -108,6 +108,7 @@ def paired_columns(
 
 def _comparison(column: Floats, sizes: Floats, low: float, high: float, p: float) -> Comparison:
     mean = float(column.mean())
+    mean = mean if abs(mean) >= _ZERO else 0.0
     effective = float(sizes.sum() ** 2 / (sizes**2).sum())
     wins, losses = int((column > _ZERO).sum()), int((column < -_ZERO).sum())
     reason = ""
