@@ -1,0 +1,49 @@
+"""Rows to tensors: what sentence-transformers' data collator does, from rows and not columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sentence_transformers import SentenceTransformer
+
+from ragd_tune.objectives import Row
+from ragd_tune.plan import ModelFacts, Role
+
+
+class Collator:
+    """Makes one batch: queries, positives, and all explicit negatives of its rows in one column.
+
+    The loss is a softmax over every passage of the batch, so rows may have different numbers of
+    negatives: they are not padded to the same number, and a row without one simply brings none.
+    """
+
+    valid_label_columns: tuple[str, ...] = ()
+
+    def __init__(
+        self, model: SentenceTransformer, rows: Sequence[Row], *, facts: ModelFacts, negatives: int
+    ) -> None:
+        self.model = model
+        self.rows = rows
+        self.facts = facts
+        self.negatives = negatives
+
+    def __call__(self, items: Sequence[dict[str, int]]) -> dict[str, Any]:
+        """Return the tensors of the rows that ``items`` point to."""
+        rows = [self.rows[item["row"]] for item in items]
+        made = self._column("query", "query", [str(row["query"]) for row in rows])
+        made |= self._column("positive", "document", [str(row["positive"]) for row in rows])
+        negatives = [text for row in rows for text in self._negatives(row)]
+        if negatives:
+            made |= self._column("negative", "document", negatives)
+        return made
+
+    def _negatives(self, row: Row) -> list[str]:
+        found = row.get("negatives") or []
+        assert isinstance(found, list)
+        return found[: self.negatives]
+
+    def _column(self, name: str, role: Role, texts: list[str]) -> dict[str, Any]:
+        prompt = self.facts.prompts.get(role) or None
+        features = self.model.preprocess(texts, prompt=prompt, task=role)
+        return {f"{name}_{key}": value for key, value in features.items()}

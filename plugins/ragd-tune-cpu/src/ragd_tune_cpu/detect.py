@@ -1,0 +1,74 @@
+"""What this backend runs, and whether it can run here: no framework is imported to find out."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from ragd_tune.backends import Availability, Backend, serve_cells, train_cells
+from ragd_tune.plan import Device
+
+OBJECTIVES = ("contrastive",)
+TUNINGS = ("full", "lora")
+FORMATS = ("base", "full", "peft")
+DEVICES: tuple[Device, ...] = ("cpu", "cuda", "mps")
+NEEDS = ("torch", "sentence_transformers", "datasets", "accelerate", "peft")
+MEND = 'pip install "ragd-tune[cpu]"'
+PRIORITY = 50
+
+
+def detect() -> Availability:
+    """Say what is installed and which devices are at hand, in milliseconds; never raises."""
+    try:
+        missing = [name for name in NEEDS if find_spec(name) is None]
+    except (ImportError, ValueError) as error:
+        return Availability(reason=f"a broken installation: {error}", mend=MEND)
+    if missing:
+        return Availability(reason=f"{', '.join(missing)} not installed", mend=MEND)
+    return Availability(devices=devices(), priority=PRIORITY)
+
+
+def devices() -> tuple[Device, ...]:
+    """Return the devices, best first. A doubt counts as no: the CPU always works."""
+    found: list[Device] = []
+    if _has_cuda():
+        found.append("cuda")
+    if _has_mps():
+        found.append("mps")
+    return (*found, "cpu")
+
+
+def _has_cuda() -> bool:
+    """Say whether a driver is here, a GPU is visible, and PyTorch was built for it."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
+        return False
+    if sys.platform == "win32":
+        system = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32"
+        return (system / "nvcuda.dll").exists() and _torch_has("torch_cuda.dll")
+    device = any(Path(name).exists() for name in ("/dev/nvidia0", "/dev/dxg"))
+    return device and _torch_has("libtorch_cuda.so")
+
+
+def _torch_has(library: str) -> bool:
+    spec = find_spec("torch")
+    places = spec.submodule_search_locations if spec else None
+    return any((Path(place) / "lib" / library).exists() for place in places or ())
+
+
+def _has_mps() -> bool:
+    if sys.platform != "darwin" or platform.machine() != "arm64":
+        return False
+    major = platform.mac_ver()[0].partition(".")[0]
+    return major.isdigit() and int(major) >= 14  # what PyTorch's MPS builds need
+
+
+BACKEND = Backend(
+    name="cpu",
+    title="PyTorch and sentence-transformers: CPU, CUDA or Apple's MPS",
+    train_cells=train_cells(OBJECTIVES, TUNINGS, DEVICES),
+    serve_cells=serve_cells(FORMATS, OBJECTIVES, DEVICES),
+    detect=detect,
+)

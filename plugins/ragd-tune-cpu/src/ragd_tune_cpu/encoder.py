@@ -1,0 +1,108 @@
+"""A loaded embedder: the handle that the core keeps, and the vectors it gives."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+
+from ragd_tune.backends import LoadRequest
+from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.plan import ModelFacts, Role
+from ragd_tune_cpu.base import facts_of, load_folder
+from ragd_tune_cpu.session import quiet
+
+if TYPE_CHECKING:
+    from ragd_tune.backends import Dense
+
+TOKENS_AT_ONCE = 16_384
+"""Tokens of one forward pass at most: bounds the activations at any text length."""
+
+
+class Encoder:
+    """A loaded model; :attr:`facts` says what it is."""
+
+    def __init__(self, model: SentenceTransformer, facts: ModelFacts, *, dimension: int) -> None:
+        self._model: SentenceTransformer | None = model
+        self._facts = facts
+        self._dimension = dimension
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What was loaded."""
+        return self._facts
+
+    @property
+    def model(self) -> SentenceTransformer:
+        """The loaded model.
+
+        :raises TuneError: it was closed.
+        """
+        if self._model is None:
+            raise TuneError("this model was closed")
+        return self._model
+
+    def embed(self, texts: Sequence[str], role: Role) -> Dense:
+        """Return float32 vectors of shape (n, dimension); (0, dimension) for no texts."""
+        if not texts:
+            return np.zeros((0, self._dimension), np.float32)
+        facts = self._facts
+        with quiet(), torch.inference_mode():
+            vectors = self.model.encode(
+                list(texts),
+                prompt=facts.prompts.get(role, ""),
+                batch_size=max(1, min(64, TOKENS_AT_ONCE // min(facts.max_length, 512))),
+                show_progress_bar=False,
+                convert_to_numpy=True,
+                normalize_embeddings=facts.normalise,
+                truncate_dim=None if self._dimension == facts.dimension else self._dimension,
+                task=role,
+            )
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._model = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def load(request: LoadRequest) -> Encoder:
+    """Load what ``request`` names, in float32 and in evaluation mode.
+
+    :raises TuneError: the files do not make a model.
+    """
+    model = _open(request)
+    facts = request.facts or facts_of(model)
+    length = min(request.max_length or facts.max_length, facts.max_length)
+    facts = replace(facts, max_length=length)
+    if model.max_seq_length is not None:
+        model.max_seq_length = min(length, model.max_seq_length)
+    dimension = request.dimension or facts.dimension
+    if not 0 < dimension <= facts.dimension:
+        raise UsageError(
+            f"dimension {dimension} cannot be had of vectors with {facts.dimension}",
+            mend=f"take 1 to {facts.dimension}",
+        )
+    model.eval()
+    return Encoder(model, facts, dimension=dimension)
+
+
+def _open(request: LoadRequest) -> SentenceTransformer:
+    base, name, device = request.base.path, request.base.name, request.device
+    if request.format == "full":
+        assert request.adapter is not None
+        return load_folder(request.adapter, name=str(request.adapter), device=device)
+    model = load_folder(base, name=name, device=device)
+    if request.format == "peft":
+        from ragd_tune_cpu.lora import merge
+
+        assert request.adapter is not None
+        merge(model, request.adapter)
+    return model

@@ -1,0 +1,165 @@
+"""sentence-transformers' trainer as a plain loop over given batches, with a call after each step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from sentence_transformers import (
+    SentenceTransformer,
+    SentenceTransformerTrainer,
+    SentenceTransformerTrainingArguments,
+)
+from transformers import PrinterCallback, TrainerCallback
+
+from ragd_tune.errors import TrainingDivergedError
+from ragd_tune.plan import TrainPlan
+from ragd_tune_cpu.collate import Collator
+from ragd_tune_cpu.steps import rate
+
+StepDone = Callable[[int, float], bool]
+"""Called with the step (from 1) and its loss; returns True to end the run there."""
+
+
+class Batches:
+    """The given batches as a batch sampler: what the core composed, in that order."""
+
+    def __init__(self, groups: Sequence[Sequence[int]]) -> None:
+        self.groups = groups
+
+    def __iter__(self) -> Iterator[list[int]]:
+        yield from map(list, self.groups)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+
+class Loop(SentenceTransformerTrainer):
+    """The trainer without its card, its cards' look at the hub, and its silence about NaN."""
+
+    loss_of_step = 0.0
+    steps_before = 0
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """Leave the card out: it would look at data and hub, and it is not kept."""
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Take one step's gradients; a loss that is no number ends the run before they count."""
+        loss = super().training_step(*args, **kwargs)
+        self.loss_of_step = float(loss.detach())
+        if not math.isfinite(self.loss_of_step):
+            step = self.steps_before + self.state.global_step + 1
+            raise diverged(step, self.loss_of_step, self.args.learning_rate)
+        return loss
+
+
+def diverged(step: int, loss: float, learning_rate: float) -> TrainingDivergedError:
+    """Return the error for a loss that is NaN or infinite."""
+    return TrainingDivergedError(
+        f"the loss became {loss} at step {step}; the likely cause is the learning rate of "
+        f"{learning_rate:g}",
+        mend=f"try --learning-rate {learning_rate / 10:g}, or --precision fp32",
+    )
+
+
+class _Hooks(TrainerCallback):
+    def __init__(self, loop: Loop, before: Callable[[], None], done: StepDone) -> None:
+        self.loop = loop
+        self.before: Callable[[], None] | None = before
+        self.done = done
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.before is not None:  # data loaders draw random numbers of their own until here
+            self.before()
+            self.before = None
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        step = self.loop.steps_before + state.global_step
+        if self.done(step, self.loop.loss_of_step):
+            control.should_training_stop = True
+
+
+def optimizer(model: torch.nn.Module, plan: TrainPlan) -> torch.optim.AdamW:
+    """Return AdamW; vectors (biases, layer norms) do not decay, as is usual for encoders."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": plan.number("weight_decay")},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=plan.number("learning_rate")
+    )
+
+
+def schedule(
+    made: torch.optim.Optimizer, plan: TrainPlan, *, start: int, steps: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return the learning rate's schedule from step ``start`` (from 0) of ``steps``."""
+    warmup, shape = plan.number("warmup"), str(plan.options["schedule"])
+
+    def factor(step: int) -> float:
+        return rate(start + step, steps=steps, warmup=warmup, schedule=shape)
+
+    return torch.optim.lr_scheduler.LambdaLR(made, factor)
+
+
+def run(
+    model: SentenceTransformer,
+    loss: torch.nn.Module,
+    plan: TrainPlan,
+    *,
+    collate: Collator,
+    groups: Sequence[Sequence[int]],
+    adamw: torch.optim.Optimizer,
+    start: int,
+    steps: int,
+    work: Path,
+    before: Callable[[], None],
+    done: StepDone,
+) -> None:
+    """Take one step for each of ``groups``, as the steps from ``start`` of ``steps``.
+
+    ``before`` is called once, right before the first step; ``done`` after each.
+
+    :raises TrainingDivergedError: the loss is not a number.
+    """
+    loop = Loop(
+        model=model,
+        args=_arguments(plan, groups, work),
+        train_dataset=Dataset.from_dict({"row": list(range(len(collate.rows)))}),
+        loss=loss,
+        data_collator=collate,
+        optimizers=(adamw, schedule(adamw, plan, start=start, steps=steps)),
+    )
+    loop.steps_before = start
+    loop.remove_callback(PrinterCallback)
+    loop.add_callback(_Hooks(loop, before, done))
+    loop.train()
+
+
+def _arguments(
+    plan: TrainPlan, groups: Sequence[Sequence[int]], work: Path
+) -> SentenceTransformerTrainingArguments:
+    made = SentenceTransformerTrainingArguments(
+        output_dir=str(work),
+        max_steps=len(groups),
+        per_device_train_batch_size=plan.integer("batch_size"),
+        learning_rate=plan.number("learning_rate"),
+        max_grad_norm=plan.number("max_grad_norm"),
+        seed=plan.seed,
+        use_cpu=plan.device == "cpu",
+        batch_sampler=lambda *_, **__: Batches(groups),  # type: ignore[arg-type]
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        report_to="none",
+        logging_strategy="no",
+        save_strategy="no",
+        eval_strategy="no",
+    )
+    # With several GPUs the trainer would split each batch, and the in-batch negatives with it.
+    made._n_gpu = min(made.n_gpu, 1)
+    return made

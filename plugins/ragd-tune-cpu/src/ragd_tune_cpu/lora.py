@@ -1,0 +1,160 @@
+"""LoRA on an encoder: which layers, how it is written, how it is merged back. PEFT's format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import (
+    LoraConfig,
+    PeftConfig,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
+from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformer
+
+from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.options import Value
+from ragd_tune.plan import BaseModel, TrainPlan
+from ragd_tune_cpu.base import transformer
+from ragd_tune_cpu.session import quiet
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+ALL = "all-linear"
+_IDLE = {"pooler", "classifier", "score", "lm_head", "cls"}
+"""Heads: no pooled vector of a bi-encoder passes through them."""
+
+_WRITTEN = (
+    "peft_type",
+    "task_type",
+    "r",
+    "lora_alpha",
+    "lora_dropout",
+    "target_modules",
+    "bias",
+    "fan_in_fan_out",
+    "init_lora_weights",
+    "modules_to_save",
+    "use_dora",
+    "use_rslora",
+)
+"""What decides a LoRA adapter. PEFT's other keys grow with its version, and are at their defaults."""
+
+
+def add(model: SentenceTransformer, plan: TrainPlan) -> Any:
+    """Put LoRA matrices into ``model`` and freeze the rest; return PEFT's wrapper of it.
+
+    The layers of ``model`` are replaced in place, so that it goes on being used as it is.
+
+    :raises UsageError: no layer matches ``lora_targets``; names those that there are.
+    """
+    inner = _encoder(model)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    config = LoraConfig(
+        r=plan.integer("lora_rank"),
+        lora_alpha=plan.number("lora_alpha"),
+        lora_dropout=plan.number("lora_dropout"),
+        target_modules=targets(inner, plan.options["lora_targets"]),
+        bias="none",
+        task_type="FEATURE_EXTRACTION",
+    )
+    with quiet():
+        return get_peft_model(inner, config)
+
+
+def _encoder(model: SentenceTransformer) -> torch.nn.Module:
+    first = transformer(model)
+    if first is None:
+        raise UsageError(
+            "this base has no transformer layers that LoRA could change",
+            mend="use --tuning full",
+        )
+    inner: torch.nn.Module = first.auto_model
+    return inner
+
+
+def targets(encoder: torch.nn.Module, wanted: Value) -> list[str]:
+    """Return the full names of the linear layers that get LoRA matrices, sorted."""
+    linear = [
+        name
+        for name, module in encoder.named_modules()
+        if isinstance(module, torch.nn.Linear) and not _IDLE & set(name.split("."))
+    ]
+    assert isinstance(wanted, tuple)
+    ends = tuple(str(item) for item in wanted)
+    if ALL in ends:
+        return sorted(linear)
+    found = [n for n in linear if any(n == end or n.endswith(f".{end}") for end in ends)]
+    idle = [end for end in ends if not any(n == end or n.endswith(f".{end}") for n in linear)]
+    if idle or not found:
+        there = ", ".join(sorted({name.rpartition(".")[2] for name in linear}))
+        raise UsageError(
+            f"lora_targets: no linear layer is called {', '.join(idle) or ', '.join(ends)}",
+            mend=f"this base has {there}; {ALL} takes them all",
+        )
+    return sorted(found)
+
+
+def save(wrapped: Any, out: Path, base: BaseModel) -> None:
+    """Write PEFT's two files: the same bytes on any machine and in any process."""
+    out.mkdir(parents=True, exist_ok=True)
+    tensors = get_peft_model_state_dict(wrapped)
+    kept = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(dict(sorted(kept.items())), out / WEIGHTS, metadata={"format": "pt"})
+    config = {key: wrapped.peft_config["default"].to_dict().get(key) for key in _WRITTEN}
+    config |= {"base_model_name_or_path": portable_name(base), "inference_mode": True}
+    text = json.dumps(_plain(config), indent=2, sort_keys=True, ensure_ascii=False)
+    (out / CONFIG).write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def portable_name(base: BaseModel) -> str:
+    """Return the base's name if it means the same on another machine, else an empty text."""
+    is_place = Path(base.name).is_absolute() or base.source == "path" or "\\" in base.name
+    return "" if is_place or base.name.startswith((".", "~")) else base.name
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON's types; a set becomes a sorted list, since a set has no order to repeat."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain(item) for item in value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return getattr(value, "value", value)
+    return str(value)
+
+
+def merge(model: SentenceTransformer, adapter: Path) -> None:
+    """Add the adapter in ``adapter`` to the weights of ``model``.
+
+    :raises TuneError: a tensor is missing, or one is left over: it was made for another base.
+    """
+    for name in (CONFIG, WEIGHTS):
+        if not (adapter / name).is_file():
+            raise TuneError(f"{adapter}: is no PEFT adapter: {name} is missing")
+    config = PeftConfig.from_pretrained(str(adapter))
+    if not isinstance(config, LoraConfig):
+        raise TuneError(f"{adapter}: is {config.peft_type}, and only LoRA is loaded")
+    inner = _encoder(model)
+    try:
+        with quiet():
+            wrapped = get_peft_model(inner, config)
+            tensors = load_file(adapter / WEIGHTS)
+            wanted = set(get_peft_model_state_dict(wrapped))
+            if wanted != set(tensors):
+                odd = sorted(wanted ^ set(tensors))[0]
+                raise TuneError(
+                    f"{adapter}: does not fit this base ({odd})", mend="look at its base"
+                )
+            set_peft_model_state_dict(wrapped, tensors)
+            wrapped.merge_and_unload()
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise TuneError(f"{adapter}: does not fit this base: {error}") from error

@@ -1,0 +1,126 @@
+"""The contrastive objective in PyTorch, and the number format that it is computed in."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.losses import (
+    MatryoshkaLoss,
+    MultipleNegativesRankingLoss,
+)
+
+from ragd_tune.errors import UsageError
+from ragd_tune.plan import TrainPlan
+from ragd_tune_cpu.collate import Collator
+
+
+def contrastive(model: SentenceTransformer, plan: TrainPlan) -> torch.nn.Module:
+    """Return the in-batch softmax over cosines (van den Oord et al. 2018, arXiv 1807.03748).
+
+    With ``matryoshka_dims``, its mean over the full vector and each leading part
+    (Kusupati et al. 2022, arXiv 2205.13147).
+    """
+    loss = MultipleNegativesRankingLoss(model, scale=1.0 / plan.number("temperature"))
+    dims = dimensions(model, plan)
+    if not dims:
+        return loss
+    # A mean, and not sentence-transformers' sum: the learning rate must not grow with their number.
+    return MatryoshkaLoss(model, loss, list(dims), [1.0 / len(dims)] * len(dims))
+
+
+def dimensions(model: SentenceTransformer, plan: TrainPlan) -> tuple[int, ...]:
+    """Return the dimensions to train, descending, the full one included; () without Matryoshka.
+
+    :raises UsageError: one is larger than the model's vectors.
+    """
+    wanted = plan.options["matryoshka_dims"]
+    assert isinstance(wanted, tuple)
+    if not wanted:
+        return ()
+    full = model.get_embedding_dimension()
+    assert full is not None
+    sizes = sorted({int(size) for size in wanted} | {full}, reverse=True)
+    if sizes[0] > full:
+        raise UsageError(
+            f"matryoshka_dims: {sizes[0]} is more than the {full} dimensions of this base",
+            mend=f"take numbers from 1 to {full}",
+        )
+    return tuple(sizes)
+
+
+def has_fast_bf16(device: str) -> bool:
+    """Say whether bfloat16 is faster than float32 on ``device``: native instructions for it."""
+    if device == "cuda":
+        return torch.cuda.get_device_capability()[0] >= 8
+    if device == "mps":
+        return False
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+
+
+def uses_bf16(plan: TrainPlan) -> bool:
+    """Say whether the forward pass of ``plan`` is in bfloat16 on this machine."""
+    wanted = plan.options["precision"]
+    return wanted == "bf16" or (wanted == "auto" and has_fast_bf16(plan.device))
+
+
+@contextlib.contextmanager
+def precision(model: SentenceTransformer, plan: TrainPlan) -> Iterator[None]:
+    """Run the encoder under bfloat16 autocast, and everything after it in float32.
+
+    Pooling and softmax stay in float32: a cosine in bfloat16 has two digits, and the temperature
+    multiplies its error by 20.
+    """
+    if not uses_bf16(plan):
+        yield
+        return
+    encoder = model[0]
+    plain = encoder.forward
+
+    @functools.wraps(plain)
+    def forward(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        with torch.autocast(plan.device, dtype=torch.bfloat16):
+            made: dict[str, Any] = plain(*args, **kwargs)
+        for name in ("token_embeddings", "sentence_embedding"):
+            if name in made:
+                made[name] = made[name].float()
+        return made
+
+    encoder.forward = forward
+    try:
+        yield
+    finally:
+        del encoder.forward
+
+
+@torch.no_grad()
+def held_out(
+    loss: torch.nn.Module, collate: Collator, groups: Sequence[Sequence[int]], device: str
+) -> float:
+    """Return the mean loss over batches of held-out rows, without dropout."""
+    was_training = loss.training
+    loss.eval()
+    total = 0.0
+    for group in groups:
+        batch = collate([{"row": index} for index in group])
+        features = [
+            {
+                key.removeprefix(f"{column}_"): _on(value, device)
+                for key, value in batch.items()
+                if key.startswith(f"{column}_")
+            }
+            for column in ("query", "positive", "negative")
+            if f"{column}_input_ids" in batch
+        ]
+        total += float(loss(features, None))
+    loss.train(was_training)
+    return total / len(groups)
+
+
+def _on(value: Any, device: str) -> Any:
+    return value.to(device) if isinstance(value, torch.Tensor) else value

@@ -1,0 +1,60 @@
+"""The hooks of the backend ``cpu``. PyTorch is imported inside the calls, never with this module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ragd_tune import hookimpl
+from ragd_tune_cpu.detect import BACKEND
+
+if TYPE_CHECKING:
+    from ragd_tune.backends import Backend, Dense, LoadRequest, Model
+    from ragd_tune.objectives import Rows
+    from ragd_tune.plan import Emit, Estimate, Role, TrainPlan, TrainResult
+    from ragd_tune_cpu.encoder import Encoder
+
+
+@hookimpl
+def ragd_tune_backends() -> Iterable[Backend]:
+    """Return the one backend of this package."""
+    return [BACKEND]
+
+
+@hookimpl
+def ragd_tune_estimate(plan: TrainPlan, rows: Rows) -> Estimate:
+    """Time a few real steps on a copy of the model that is thrown away."""
+    from ragd_tune_cpu.estimate import estimate
+
+    return estimate(plan, rows)
+
+
+@hookimpl
+def ragd_tune_train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
+    """Train by sentence-transformers' trainer; see :mod:`ragd_tune_cpu.train`."""
+    from ragd_tune_cpu.train import train
+
+    return train(plan, rows, emit)
+
+
+@hookimpl
+def ragd_tune_load_adapter(request: LoadRequest) -> Model:
+    """Load a base, a tuned folder, or a base with a LoRA adapter merged into it."""
+    from ragd_tune_cpu.encoder import load
+
+    return load(request)
+
+
+@hookimpl
+def ragd_tune_embed(model: Model, texts: Sequence[str], role: Role) -> Dense:
+    """Return float32 vectors of shape (n, dimension)."""
+    return cast("Encoder", model).embed(texts, role)
+
+
+@hookimpl
+def ragd_tune_export(model: Model, format: str, out: Path) -> list[Path]:  # noqa: A002
+    """Write the format ``folder``: one that sentence-transformers loads by its path."""
+    from ragd_tune_cpu.export import export
+
+    return export(cast("Encoder", model), format, out)
