@@ -71,7 +71,7 @@ class Registry:
         """
         try:
             self._add(plugin, name, distribution)
-        except Exception as error:  # a broken plugin must not take the host down
+        except Exception as error:  # noqa: BLE001 - a broken plugin must not take the host down
             if self._manager.get_plugin(name) is plugin:
                 self._manager.unregister(plugin)
             self._fail(name, distribution, version, error)
@@ -153,7 +153,7 @@ class Registry:
             try:
                 plugin = point.load()
             # A plugin's import may run anything, sys.exit() included.
-            except (Exception, SystemExit) as error:
+            except (Exception, SystemExit) as error:  # noqa: BLE001
                 self._fail(point.name, title, version, error)
                 continue
             self.register(plugin, name=point.name, distribution=title, version=version)

@@ -211,7 +211,7 @@ def main(arguments: list[str], registry: Registry | None = None) -> int:
         mend = "use a smaller --batch-size or --max-length"
         post.send(errors.DoesNotFitError("memory ran out", mend=mend).to_json())
         return 1
-    except Exception as error:  # whatever a backend raises must reach the user as one message
+    except Exception as error:  # noqa: BLE001 - whatever a backend raises becomes one message
         traceback.print_exc()
         name = type(error).__name__
         log = folder / "worker.log"

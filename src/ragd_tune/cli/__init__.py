@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -63,6 +64,7 @@ def group() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; every expected error is one message."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         code = group.main(args=arguments, prog_name="ragd-tune", standalone_mode=False)
         return code if isinstance(code, int) else errors.DONE
@@ -80,7 +82,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # The reader left (`| head`). Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return errors.FAILED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a user gets one message, never a traceback
         return _bug(error)
 
 
