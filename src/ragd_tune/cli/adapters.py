@@ -33,8 +33,10 @@ def adapters() -> None:
 @_JSON
 def list_(*, kind: str | None, as_json: bool) -> None:
     """List the adapters in the store."""
+    from ragd_tune.store import SLOTS
+
     store = _store()
-    active = {one.id: slot for slot, one in store.active().items() if one.id}
+    active = {one.id: slot for slot in SLOTS if (one := store.active(slot))}
     found = [_short(store, entry, active) for entry in store.list(kind)]
     if as_json:
         show_json(found)
@@ -52,7 +54,7 @@ def _cut(cell: object) -> str:
     return text[:12] if is_id else text
 
 
-def _short(store: Store, entry: Entry, active: dict[str, str]) -> dict[str, object]:
+def _short(store: Store, entry: Entry, active: dict[str | None, str]) -> dict[str, object]:
     return {
         "name": ", ".join(entry.names),
         "id": entry.id,

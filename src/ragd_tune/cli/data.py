@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _PATH = click.Path(path_type=Path)
-_WORST = {"error": 0, "warning": 1, "info": 2}
 
 
 @click.group()
@@ -28,9 +29,16 @@ def data() -> None:
 @click.option("--base", help="Base model whose tokenizer and length limit texts are held against.")
 @click.option("--max-length", type=click.IntRange(8, 32_768), help="Tokens, instead of the base's.")
 @click.option("--strict", is_flag=True, help="Leaks are errors.")
+@click.option("--most", default=3, show_default=True, help="Findings of one sort to print.")
 @_JSON
 def check(
-    path: Path, *, base: str | None, max_length: int | None, strict: bool, as_json: bool
+    path: Path,
+    *,
+    base: str | None,
+    max_length: int | None,
+    strict: bool,
+    most: int,
+    as_json: bool,
 ) -> int:
     """Check PATH: everything that would spoil a training or its proof, with file and line."""
     from ragd_tune.pipeline.checking import check_data
@@ -40,14 +48,22 @@ def check(
         show_json(report.to_json())
     else:
         table("Counts", ("what", "value"), report.counts.items())
-        show_findings(report.findings)
+        show_findings(report.findings, report.totals, most)
     return errors.BAD_DATA if any(one.level == "error" for one in report.findings) else errors.DONE
 
 
-def show_findings(findings: tuple[Finding, ...]) -> None:
-    """Print findings, the worst first."""
-    for one in sorted(findings, key=lambda finding: _WORST[finding.level]):
-        click.echo(f"{one.level}: {one}")
+def show_findings(findings: tuple[Finding, ...], totals: Mapping[str, int], most: int) -> None:
+    """Print up to ``most`` findings of each code, in order, and how many more there are."""
+    shown: Counter[str] = Counter()
+    for one in findings:
+        shown[one.code] += 1
+        if shown[one.code] <= most:
+            click.echo(f"{one.level}: {one}")
+    for code, total in totals.items():
+        if total > min(shown[code], most):
+            click.echo(f"… {total} findings of {code} in all")
+    if not any(one.level == "error" for one in findings):
+        click.echo("nothing here forbids training")
 
 
 @data.command()
@@ -77,7 +93,7 @@ def split(
     made = divide(read(path), seed=seed, dev=dev, test=test, hold_back_known=hold_back_known)
     write(made, out, force=force)
     if as_json:
-        show_json({"out": str(out), "stats": stats(made)})
+        show_json({"out": str(out), "stats": stats(made).to_json()})
     else:
         sizes = ", ".join(f"{len(judged)} {name}" for name, judged in made.qrels.items())
         click.echo(f"wrote {out}: queries {sizes}")
@@ -90,7 +106,7 @@ def stats_(path: Path, *, as_json: bool) -> None:
     """Describe PATH: counts, lengths, pairs a query, groups."""
     from ragd_tune.data import read, stats
 
-    told = stats(read(path))
+    told = stats(read(path)).to_json()
     if as_json:
         show_json(told)
         return

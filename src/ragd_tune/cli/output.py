@@ -12,12 +12,16 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+WIDTH = 160
+
 
 def console(*, err: bool = False) -> Console:
     """Return a console; colours and widths are the terminal's."""
     from rich.console import Console
 
-    return Console(stderr=err, highlight=False, soft_wrap=not sys.stdout.isatty())
+    stream = sys.stderr if err else sys.stdout
+    width = None if stream.isatty() else WIDTH  # a file has no width; a table needs one
+    return Console(stderr=err, highlight=False, width=width)
 
 
 def show_json(value: object) -> None:
