@@ -84,9 +84,7 @@ def hold(home: Path, base: BaseModel) -> BaseModel:
     )  # fmt: skip
 
 
-def locate(
-    name: str, fingerprint: str, home: Path, *, offline: bool | None = None
-) -> BaseModel:
+def locate(name: str, fingerprint: str, home: Path, *, offline: bool | None = None) -> BaseModel:
     """Return the base model that an adapter's manifest refers to, its fingerprint checked.
 
     What this store knows under the fingerprint comes first, then whatever has the name. The name

@@ -19,6 +19,7 @@ from ragd_tune.plan import ModelFacts
 from ragd_tune.store.weights import Tensor, read_header
 
 SCHEMA = 1
+MANIFEST = "ragd-tune.json"
 _BLOCK = 1 << 20
 # Who wrote a file and how it is to be run, not what the model computes. The number format is part
 # of the tensors.
@@ -140,9 +141,7 @@ def _tensors(path: Path) -> dict[str, str]:
         return {tensor.name: _tensor(file.read, file.seek, tensor) for tensor in header}
 
 
-def _tensor(
-    read: Callable[[int], bytes], seek: Callable[[int], int], tensor: Tensor
-) -> str:
+def _tensor(read: Callable[[int], bytes], seek: Callable[[int], int], tensor: Tensor) -> str:
     digest = hashlib.sha256(f"{tensor.dtype}{list(tensor.shape)}".encode())
     seek(tensor.begin)
     for at in range(tensor.begin, tensor.end, _BLOCK):
@@ -179,14 +178,14 @@ def space_at(space: str, dimension: int) -> str:
 def files_digest(path: Path, fingerprint: str) -> str:
     """Return the sha256 (hex) of the weights in ``path`` on the base ``fingerprint``.
 
-    Tensors count by content, as in a fingerprint; cards and other words about them do not.
+    Tensors count by content, as in a fingerprint; cards and a manifest do not count.
     """
     found = {
         one.relative_to(path).as_posix(): _tensors(one)
         if one.suffix == ".safetensors"
         else _content(one)
         for one in _files(path)
-        if one.suffix != ".md"
+        if one.suffix != ".md" and one.name != MANIFEST
     }
     return _digest({"base": fingerprint, "files": found})
 
