@@ -20,7 +20,7 @@ from ragd_tune.store import files, records, safety
 from ragd_tune.store.catalogue import SHORT, check_sound
 from ragd_tune.store.layout import Layout
 from ragd_tune.store.manifest import FILE, BaseRef, Manifest
-from ragd_tune.store.paths import check_collisions, check_path, refuse
+from ragd_tune.store.paths import Names, check_path, refuse
 from ragd_tune.store.records import Record
 
 _BLOCK = 1 << 20
@@ -111,13 +111,11 @@ def _unpack_entries(
     tar: tarfile.TarFile, draft: Path, limits: safety.Limits
 ) -> list[tuple[str, bytes]]:
     found: list[tuple[str, bytes]] = []
-    seen: list[str] = []
+    seen = Names()
     total = 0
     for entry, data in _entries(tar):
         name = entry.name
-        if name in seen:
-            refuse(name, "comes twice in the archive")
-        seen.append(name)
+        seen.add(name)
         total += entry.size
         safety.check_amount(len(seen), total, limits)
         place, _, rest = name.partition("/")
@@ -128,7 +126,6 @@ def _unpack_entries(
             found.append((rest, _read(entry, data)))
         else:
             refuse(name, "belongs to neither 'adapter/' nor 'records/'", _FOREIGN)
-        check_collisions(seen)
     return found
 
 

@@ -86,7 +86,7 @@ class Layout:
 
         :raises StoreError: another process holds it for too long, or the disk refuses.
         """
-        with _readable_errors(self.root):
+        with readable_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             try:
                 with _lock(self.root / ".lock", PATIENCE):
@@ -114,7 +114,7 @@ class Layout:
 
     def end_draft(self, folder: Path, alive: filelock.BaseFileLock) -> None:
         """Remove what is left of a draft, and its lock."""
-        with _readable_errors(folder):
+        with readable_errors(folder):
             if folder.exists():
                 files.remove_tree(folder)
         alive.release()
@@ -182,7 +182,7 @@ def _lock(path: Path, patience: float) -> filelock.BaseFileLock:
 
 
 @contextlib.contextmanager
-def _readable_errors(place: Path) -> Iterator[None]:
+def readable_errors(place: Path) -> Iterator[None]:
     """Turn a full disk, missing rights or a file in use into an error with a mend."""
     try:
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import NoReturn
 
 from ragd_tune.errors import RefusedAdapterError
@@ -66,20 +66,34 @@ def _broken_part(part: str) -> str:
     return ""
 
 
-def check_collisions(names: Iterable[str]) -> None:
-    """Refuse names that collide where case does not count, and files that are also folders.
+class Names:
+    """Names of one adapter's files, none of which may collide where case does not count."""
 
-    :raises RefusedAdapterError: with both names.
-    """
-    seen: dict[str, str] = {}
-    for name in sorted(names):
-        if (twin := seen.setdefault(name.lower(), name)) is not name:
-            refuse(name, f"the same name as {twin!r} where case does not count")
-        for parent in _parents(name.lower()):
-            if parent in seen:
-                refuse(name, f"{seen[parent]!r} is a file, not a folder")
+    def __init__(self) -> None:
+        self._files: dict[str, str] = {}
+        self._folders: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def add(self, name: str) -> None:
+        """Add a file.
+
+        :raises RefusedAdapterError: it collides with one that is there; names both.
+        """
+        key = name.lower()
+        if twin := self._files.get(key):
+            same = "comes twice" if twin == name else f"is {twin!r} where case does not count"
+            refuse(name, same)
+        if below := self._folders.get(key):
+            refuse(name, f"{below!r} needs it to be a folder")
+        for parent in _parents(key):
+            if parent in self._files:
+                refuse(name, f"{self._files[parent]!r} is a file, not a folder")
+            self._folders[parent] = name
+        self._files[key] = name
 
 
-def _parents(name: str) -> Iterable[str]:
-    parts = name.split("/")[:-1]
-    return ("/".join(parts[: end + 1]) for end in range(len(parts)))
+def _parents(name: str) -> Iterator[str]:
+    while name := name.rpartition("/")[0]:
+        yield name

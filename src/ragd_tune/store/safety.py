@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ragd_tune.store import files
 from ragd_tune.store.configs import check_config
-from ragd_tune.store.paths import check_collisions, check_path, refuse
+from ragd_tune.store.paths import Names, check_path, refuse
 from ragd_tune.store.weights import MAX_HEADER, check_weights
 
 PICKLES = frozenset(
@@ -77,6 +77,7 @@ def scan(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> dict[str, int]:
     :raises RefusedAdapterError: a link, a device, a bad name or ending, too many or too large.
     """
     found: dict[str, int] = {}
+    names = Names()
     total = seen = 0
     waiting = [folder]
     while waiting:
@@ -88,10 +89,10 @@ def scan(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> dict[str, int]:
                 waiting.append(entry)
             else:
                 check_kind(name)
+                names.add(name)
                 total += (size := entry.lstat().st_size)
                 found[name] = size
             check_amount(seen, total, limits)
-    check_collisions(found)
     return dict(sorted(found.items()))
 
 

@@ -15,7 +15,7 @@ from ragd_tune.errors import StoreError, UsageError
 from ragd_tune.store import activation, aliases, archive, catalogue, files, records, safety
 from ragd_tune.store.activation import Activation
 from ragd_tune.store.catalogue import Entry, Finding
-from ragd_tune.store.layout import Layout, default_home
+from ragd_tune.store.layout import Layout, default_home, readable_errors
 from ragd_tune.store.manifest import FILE, Manifest
 from ragd_tune.store.records import Look, Record
 
@@ -84,8 +84,9 @@ class Store:
             safety.check_folder(draft)
             manifest.verify(draft)
             home = self.layout.adapter(manifest.kind, manifest.content_id)
-            files.write(draft / FILE, manifest.to_bytes())
-            files.sync_tree(draft)
+            with readable_errors(draft):
+                files.write(draft / FILE, manifest.to_bytes())
+                files.sync_tree(draft)
             with self.layout.locked():
                 if not catalogue.is_sound(home):
                     self.layout.put(draft, home)
@@ -248,7 +249,8 @@ class Store:
         """
         draft = self.draft()
         try:
-            claims = archive.unpack(source, draft, limits)
+            with readable_errors(source):
+                claims = archive.unpack(source, draft, limits)
             manifest = Manifest.load(draft, shown=source.name)
             claimed = archive.read_claims(claims, manifest)
             archive.check_base(manifest, base_here)
