@@ -177,14 +177,18 @@ def symmetric(rng: Rng, draws: int) -> Iterator[tuple[str, dict[str, float]]]:
 
 
 def fresh(
-    rng: Rng, draws: int, shapes: Mapping[str, Callable[[Rng, int], Floats]], gain: float
+    rng: Rng,
+    draws: int,
+    shapes: Mapping[str, Callable[[Rng, int], Floats]],
+    gain: float,
+    samples: int,
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    """Fresh samples of populations whose mean is ``gain``: 400 a shape."""
+    """Fresh samples of populations whose mean is ``gain``."""
     for count in (20, 50, 300):
         for sizes in ("equal", "uneven"):
             for name, values in shapes.items():
                 rates = []
-                for _ in range(400):
+                for _ in range(samples):
                     sample = draw(rng, count, sizes, values)
                     sums, size = sample.sums()
                     found = accepted((sums + gain * size)[:, None], size, rng, draws)
@@ -221,6 +225,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     options.add_argument("--differences", type=Path, nargs="+", metavar="FILE")
     options.add_argument("--resamples", type=int, default=2000)
+    options.add_argument("--samples", type=int, default=1000, help="of a skewed or gaining shape")
     options.add_argument("--seed", type=int, default=0)
     asked = options.parse_args()
     rng = np.random.default_rng(asked.seed)
@@ -230,10 +235,13 @@ def main() -> None:
         table("2,000 sign flips by cluster of a real run: % accepted", found)
         return
     table("Sign flips by cluster: % accepted", symmetric(rng, asked.resamples))
-    table("Skewed, mean 0, fresh samples: % accepted", fresh(rng, asked.resamples, SKEWED, 0.0))
+    table(
+        "Skewed, mean 0, fresh samples: % accepted",
+        fresh(rng, asked.resamples, SKEWED, 0.0, asked.samples),
+    )
     table(
         "A true gain of 0.04, fresh samples: % accepted",
-        fresh(rng, asked.resamples, {"dense": _dense, "80% zero": _sparse}, 0.04),
+        fresh(rng, asked.resamples, {"dense": _dense, "80% zero": _sparse}, 0.04, asked.samples),
     )
 
 
