@@ -14,8 +14,12 @@ from ragd_tune.data.rows import Row, jsonl
 def read_beir(folder: Path, findings: Findings) -> Parts:
     """Read a BEIR folder; faults become findings. Splits that have no name are under ``""``."""
     parts = Parts()
-    corpus = _needed(folder, "corpus.jsonl", findings)
-    queries = _needed(folder, "queries.jsonl", findings)
+    names = ("corpus.jsonl", "queries.jsonl")
+    scored = find(folder, "scored.jsonl", findings)
+    if scored and not any(find(folder, name, findings) for name in names):
+        _scored(scored, parts, findings)
+        return parts
+    corpus, queries = (_needed(folder, name, findings) for name in names)
     if corpus:
         _corpus(corpus, parts, findings)
     if queries:
@@ -25,7 +29,7 @@ def read_beir(folder: Path, findings: Findings) -> Parts:
         # one of them look unknown.
         read_judgements(folder, parts, findings)
         _negatives(find(folder, "negatives.jsonl", findings), parts, findings)
-        _scored(find(folder, "scored.jsonl", findings), parts, findings)
+        _scored(scored, parts, findings)
     return parts
 
 

@@ -26,8 +26,8 @@ class Report:
     """What a check found, the worst first.
 
     ``leaked`` are the queries of dev and test that the proof must leave out. ``totals`` counts the
-    findings of each code; of one code no more than 20 are listed. ``detectable_gain`` is the
-    smallest gain in nDCG@10 that the test split shows in 4 of 5 tries, None without a test split.
+    findings of each code; no more than 20 of one level and code are listed. ``detectable_gain`` is
+    the smallest gain in nDCG@10 that the test split shows in 4 of 5 tries, None without one.
     ``tokens`` has the keys ``passages`` and ``queries`` where a tokenizer was given.
     """
 
@@ -42,6 +42,26 @@ class Report:
     def ok(self) -> bool:
         """Say that nothing found is an error."""
         return all(finding.level != "error" for finding in self.findings)
+
+    @property
+    def counts(self) -> dict[str, object]:
+        """The figures to show first, by name."""
+        made: dict[str, object] = {
+            "documents": self.stats.documents,
+            "queries": self.stats.queries,
+            "scored pairs": self.stats.scored,
+        }
+        for name, part in self.stats.splits.items():
+            told = f"{part.queries} queries, {part.pairs} pairs"
+            if name != "train":
+                told += f", {part.clusters} independent groups, {part.known} known, {part.new} new"
+            made[name] = told
+        made["leaked queries"] = len(self.leaked)
+        if self.detectable_gain is not None:
+            made["detectable gain (nDCG@10)"] = self.detectable_gain
+        for name, found in self.tokens.items():
+            made[f"{name} cut"] = f"{found.cut} ({found.lost:.1%} of the tokens)"
+        return made
 
     def to_json(self) -> dict[str, object]:
         """Return a JSON-shaped copy."""

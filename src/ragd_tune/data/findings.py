@@ -11,7 +11,7 @@ from ragd_tune.errors import DataError
 
 Level = Literal["error", "warning", "info"]
 SHOWN = 20
-"""Findings of one code that are kept and shown; beyond that they are counted."""
+"""Findings of one level and code that are kept and shown; beyond that they are counted."""
 
 _ORDER: dict[str, int] = {"error": 0, "warning": 1, "info": 2}
 
@@ -71,14 +71,14 @@ class UnusableDataError(DataError):
 
 
 class Findings:
-    """Collects findings: keeps the first ``SHOWN`` of each code and counts the rest."""
+    """Collects findings: keeps the first ``SHOWN`` of each level and code, and counts the rest."""
 
     def __init__(self) -> None:
         self._kept: list[Finding] = []
         self._counts: Counter[tuple[Level, str]] = Counter()
 
     def add(self, finding: Finding) -> None:
-        """Count ``finding``; keep it if few of its code came before."""
+        """Count ``finding``; keep it if few of its kind came before."""
         key = (finding.level, finding.code)
         self._counts[key] += 1
         if self._counts[key] <= SHOWN:

@@ -53,9 +53,9 @@ def _open(path: Path, findings: Findings) -> IO[bytes] | None:
         mend = "give yourself the right to read it"
         findings.error("unreadable-file", f"cannot be read: {why}", path, mend=mend)
         return None
-    packed = file.peek(2)[:2] == _GZIP
-    if packed:
-        return io.BufferedReader(gzip.GzipFile(fileobj=file), 1 << 16)
+    if file.peek(2)[:2] == _GZIP:
+        file.close()
+        return io.BufferedReader(gzip.GzipFile(path), 1 << 16)
     if path.suffix == ".gz":
         file.close()
         mend = "compress it with gzip, or drop .gz from its name"
@@ -99,7 +99,7 @@ def raw_lines(path: Path, findings: Findings) -> Iterator[tuple[int, bytes]]:
                     return
                 yield number, line
     except (OSError, EOFError, zlib.error) as error:
-        text = f"breaks off or is damaged after this line ({error})"
+        text = f"the file breaks off or is damaged about here ({error})"
         findings.error("damaged-file", text, path, number + 1, "copy or compress it again")
 
 

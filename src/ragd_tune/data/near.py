@@ -6,6 +6,8 @@ Both only propose pairs; every pair that is returned was compared itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from ragd_tune.data.text import edits, fold
 
 Codes = NDArray[np.uint64]
 Indices = NDArray[np.int64]
+Number = TypeVar("Number", np.int64, np.uint64)
 
 WIDTH = 5
 """Characters in a shingle: one changed letter in 50 leaves a Jaccard similarity of 0.8."""
@@ -22,6 +25,7 @@ THRESHOLD = 0.8
 # 32 bands of 4 rows propose a pair of similarity 0.8 with probability 1 - (1 - 0.8⁴)³² > 1 - 5e-8,
 # so that "near-duplicates stay together" can be relied on, and one of 0.3 with 0.23.
 _BANDS, _ROWS = 32, 4
+_SLACK = 0.18
 _BATCH = 1 << 20
 _CROWD = 100
 """Texts in one bucket up to which each is compared with each; beyond, along a chain."""
@@ -111,11 +115,11 @@ def _candidates(marks: NDArray[np.uint32], threshold: float) -> Indices:
         if pairs:
             both = np.concatenate(pairs)
             packed = both.min(axis=1) * size + both.max(axis=1)
-            found = np.union1d(found, packed)
+            found = _distinct(np.concatenate((found, packed)))
     pairs_found = np.stack([found // size, found % size], axis=1)
-    # The estimate's standard deviation is at most 0.045: 0.25 below is more than five of them.
+    # At 0.8 the estimate's standard deviation is 0.035: a pair is lost at five of them below.
     kept = [
-        part[(marks[part[:, 0]] == marks[part[:, 1]]).mean(axis=1) >= threshold - 0.25]
+        part[(marks[part[:, 0]] == marks[part[:, 1]]).mean(axis=1) >= threshold - _SLACK]
         for part in np.array_split(pairs_found, len(pairs_found) // 50_000 + 1)
     ]
     return np.concatenate(kept)
@@ -123,9 +127,22 @@ def _candidates(marks: NDArray[np.uint32], threshold: float) -> Indices:
 
 def jaccard(first: Codes, second: Codes) -> float:
     """Return the share of distinct shingles that two texts have in common."""
-    left, right = np.unique(first), np.unique(second)
-    common = len(np.intersect1d(left, right, assume_unique=True))
-    return common / (len(left) + len(right) - common)
+    return _share(_distinct(first), _distinct(second))
+
+
+def _distinct(values: NDArray[Number]) -> NDArray[Number]:
+    """Return sorted distinct values; many times faster than ``np.unique`` on short arrays."""
+    ordered = np.sort(values)
+    kept = np.ones(len(ordered), np.bool_)
+    kept[1:] = ordered[1:] != ordered[:-1]
+    return ordered[kept]
+
+
+def _share(left: Codes, right: Codes) -> float:
+    both = np.concatenate((left, right))
+    both.sort()
+    common = int(np.count_nonzero(both[1:] == both[:-1]))
+    return common / (len(both) - common)
 
 
 def near_duplicates(
@@ -149,11 +166,15 @@ def near_duplicates(
     distinct = sorted(first)
     if len(distinct) < 2:
         return pairs
+
+    @lru_cache(maxsize=4096)
+    def parts(number: int) -> Codes:
+        return _distinct(shingles(distinct[number]))
+
     for left, right in _candidates(signatures(distinct), threshold).tolist():
-        one, two = distinct[left], distinct[right]
-        similarity = jaccard(shingles(one), shingles(two))
+        similarity = _share(parts(left), parts(right))
         if similarity >= threshold:
-            ends = sorted((first[one], first[two]))
+            ends = sorted((first[distinct[left]], first[distinct[right]]))
             pairs.append((ends[0], ends[1], similarity))
     return pairs
 
@@ -188,7 +209,7 @@ def one_edit_apart(texts: Sequence[str]) -> list[tuple[int, int]]:
     owners = np.repeat(np.arange(len(hashes)), [len(part) for part in hashes])
     tried: set[tuple[int, int]] = set()
     for group in _groups(np.concatenate(hashes)):
-        for left, right in _proposals(np.unique(owners[group])).tolist():
+        for left, right in _proposals(_distinct(owners[group])).tolist():
             if left != right and (left, right) not in tried:
                 tried.add((left, right))
                 one, two = distinct[left], distinct[right]

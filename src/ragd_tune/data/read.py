@@ -11,9 +11,11 @@ from ragd_tune.data.lines import is_data_file, raw_lines
 from ragd_tune.data.model import DataSet
 from ragd_tune.data.pairs import PairReader
 from ragd_tune.data.parts import SPLIT_NAMES, Parts, find
+from ragd_tune.errors import UsageError
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 DEV, TEST = 0.1, 0.2
+_PARTS = ("corpus.jsonl", "queries.jsonl", "scored.jsonl")
 _LAYOUTS = (
     "give a folder with corpus.jsonl, queries.jsonl and qrels/, a folder with train/dev/test "
     "files of pairs, or one file of pairs: " + ", ".join(SUFFIXES) + ", each also as .gz"
@@ -57,7 +59,7 @@ def read(path: Path | str, *, seed: int = 0, dev: float = DEV, test: float = TES
 def _parts(path: Path, findings: Findings) -> Parts:
     if not path.is_dir():
         return _one_file(path, findings)
-    if find(path, "corpus.jsonl", findings) or find(path, "queries.jsonl", findings):
+    if any(find(path, name, findings) for name in _PARTS):
         return read_beir(path, findings)
     found = sorted(file for file in path.iterdir() if _suffix(file) and file.name != "dataset.json")
     splits = {file: SPLIT_NAMES.get(_stem(file).lower(), "") for file in found}
@@ -137,7 +139,7 @@ def _split(data: DataSet, **options: float) -> DataSet:
     seed, dev, test = int(options["seed"]), options["dev"], options["test"]
     try:
         made = split(data, seed=seed, dev=dev, test=test)
-    except UnusableDataError as error:
+    except (UnusableDataError, UsageError) as error:
         what = f"has no splits and cannot be split, so all of it is for training: {error.message}"
         return _noted(data, "not-split", what, "add data, or give splits of your own", "warning")
     counts = ", ".join(f"{name} {len(rows)}" for name, rows in made.qrels.items())

@@ -11,12 +11,14 @@ from typing import Literal
 from ragd_tune.data.findings import Finding, Findings
 from ragd_tune.data.groups import Unions, components
 from ragd_tune.data.leaks import leaks
-from ragd_tune.data.model import DataSet
+from ragd_tune.data.model import SPLITS, DataSet
 from ragd_tune.data.text import bare
 from ragd_tune.errors import UsageError
 
 By = Literal["document", "group"]
 Judged = dict[str, dict[str, float]]
+
+_PAST = ("split-here", "not-split", "empty-split", "changed-since-written")
 
 
 def split(
@@ -50,12 +52,13 @@ def split(
     sides, notes = _dealt(data, judged, wanted, by, seed)
     if held:
         notes += _hold_back(data, sides, held, seed)
-    order = ("train", "dev", "test")
-    made = data.with_qrels({side: sides[side] for side in order}, notes=notes)
+    # What reading said of the splits is past; what it said of the rows holds.
+    past = tuple(note for note in data.notes if note.code not in _PAST)
+    made = data.with_qrels({side: sides[side] for side in SPLITS})
     how: dict[str, object] = {"seed": seed, "dev": dev, "test": test, "by": by}
     about = {**data.about, "split": {**how, "hold_back_known": hold_back_known}}
     about.pop("fingerprint", None)
-    return replace(made, about=about)
+    return replace(made, about=about, notes=past + notes)
 
 
 def _merged(data: DataSet) -> Judged:

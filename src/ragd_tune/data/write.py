@@ -78,7 +78,7 @@ def _fill(draft: Path, data: DataSet, compress: bool, about: Mapping[str, object
     parts: dict[str, dict[str, object]] = {}
     ending = ".gz" if compress else ""
     for name, rows in _tables(data).items():
-        if rows or name in ("corpus.jsonl", "queries.jsonl"):
+        if rows:
             lines = [json.dumps(row, ensure_ascii=False) for row in rows]
             parts[name + ending] = _save(draft / (name + ending), lines)
     (draft / "qrels").mkdir()

@@ -1,0 +1,32 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Return the folder of a shared data set by name.
+
+    Looked for in ``$RAGD_TUNE_DATA``, else beside the project. Absence skips the test, except in
+    CI (``CI=true``), where it fails.
+    """
+    root = Path(os.environ.get("RAGD_TUNE_DATA") or ROOT.parent / "shared" / "data")
+
+    def find(name: str) -> Path:
+        folder = root / name
+        if not folder.is_dir():
+            message = f"{folder} is not here: set RAGD_TUNE_DATA to the folder of the shared sets"
+            if os.environ.get("CI", "").lower() == "true":
+                pytest.fail(message)
+            pytest.skip(message)
+        return folder
+
+    return find
