@@ -1,0 +1,51 @@
+"""The kind ``bi-encoder``: one vector a text, trained so that a query lies near its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ragd_tune.kinds import Slot
+from ragd_tune_bi_encoder.defaults import defaults
+
+if TYPE_CHECKING:
+    from ragd_tune.data import DataSet
+    from ragd_tune.evaluate import Report
+    from ragd_tune.kinds import Profile, Trial
+    from ragd_tune.objectives import Rows
+    from ragd_tune.options import Option, Value
+
+
+@dataclass(frozen=True, slots=True)
+class BiEncoder:
+    """Embedding models. The incumbent is the base; nDCG@10 over the whole corpus decides."""
+
+    name: str = "bi-encoder"
+    title: str = "embedding model: one vector a text, compared by cosine"
+    objective: str = "contrastive"
+    serves: Slot = "embedder"
+    tunings: tuple[str, ...] = ("lora", "full")
+    default_base: str = "all-MiniLM-L6-v2"
+    options: tuple[Option, ...] = ()
+    gate_metric: str = "ndcg@10"
+    incumbent: str = "the base model"
+
+    def defaults(self, profile: Profile) -> Mapping[str, Value]:
+        """Return learning rate, epochs and batch size; see :mod:`ragd_tune_bi_encoder.defaults`."""
+        return defaults(profile)
+
+    def rows(self, data: DataSet, options: Mapping[str, Value]) -> Rows:
+        """Return one row for each relevant (query, document) of ``train``, and of ``dev``.
+
+        :raises DataError: there are no training pairs.
+        """
+        from ragd_tune_bi_encoder.rows import rows
+
+        return rows(data, negatives=int(str(options["negatives"])))
+
+    def prove(self, trial: Trial) -> Report:
+        """Search the whole corpus with both models and compare them query by query."""
+        from ragd_tune_bi_encoder.proof import prove
+
+        return prove(trial, gate_metric=self.gate_metric, incumbent=self.incumbent)
