@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ragd_tune.errors import DataError, StoreError, UsageError
 from ragd_tune.evaluate import Report, Scores, compare, known_queries, per_query
+from ragd_tune.evaluate.report import PARTS
 
 GATE = "ndcg@10"
 IDS = tuple(f"q{i}" for i in range(100))
@@ -151,15 +152,17 @@ def test_a_query_is_known_when_training_saw_one_of_its_documents_or_an_equal_one
 
 
 def test_leaks_are_taken_out_counted_and_told() -> None:
+    leaks = IDS[30:50]
     change = NOTHING.copy()
-    change[:20] = 0.9
-    report = ab(change, exclude={*IDS[:20], "not in this test set"})
-    assert report.counts.queries == 80
-    assert report.counts.excluded == 20
-    assert report.counts.known == 20
+    change[30:50] = 0.9
+    report = ab(change, exclude={*leaks, "not in this test set"})
+    counts = report.counts
+    assert (counts.queries, counts.excluded, counts.known, counts.new) == (80, 20, 30, 50)
+    compared = [report.cell(part, GATE, None) for part in PARTS]
+    assert [cell and cell.difference.queries for cell in compared] == [80, 30, 50]
     assert not report.passed
     assert "20 leaked queries were left out." in report.sentence
-    assert {moved.query_id for moved in report.gained}.isdisjoint(IDS[:20])
+    assert {moved.query_id for moved in report.gained}.isdisjoint(leaks)
 
 
 def test_looks_are_carried_and_told_from_the_second_on() -> None:
