@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -15,8 +16,10 @@ HEAVY = (
 
 def modules_after(code: str) -> list[str]:
     script = f"{code}\nimport sys\nprint('MODULES', *sorted(sys.modules))"
+    # Measuring coverage starts in every process, and would be counted as ours.
+    environ = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environ
     )
     line = next(one for one in done.stdout.splitlines() if one.startswith("MODULES"))
     return line.split()[1:]
