@@ -167,6 +167,44 @@ FILE_CASES: dict[str, tuple[str, bytes, str, int]] = {
     "a column twice": ("p.csv", b"query,positive,query\na,b,c\n", "bad-header", 1),
     "too many cells": ("p.csv", b'query,positive\n"a\nb",c\na,b,c\n', "bad-row", 4),
     "an open quote": ("p.csv", b'query,positive\na,"b\n', "bad-csv", 2),
+    "a list in a cell that breaks off": (
+        "p.csv",
+        b'query,positive,negatives\na,b,"[""c"","\n',
+        "bad-json",
+        2,
+    ),
+    "a list in a cell that is nested too deep": (
+        "p.csv",
+        b"query,positive,negatives\na,b," + b"[" * 100_000 + b"\n",
+        "bad-json",
+        2,
+    ),
+    "a score in words": (
+        "p.csv",
+        b"text1,text2,score\na,b,high\n",
+        "bad-score",
+        2,
+    ),
+    "a query id with two texts": (
+        "p.jsonl",
+        b'{"query_id": 1, "query": "a", "positive": "b"}\n'
+        b'{"query_id": 1, "query": "c", "positive": "b"}\n',
+        "duplicate-id",
+        2,
+    ),
+    "a passage from two documents": (
+        "p.jsonl",
+        b'{"query": "a", "positive": "b", "source_document": "x"}\n'
+        b'{"query": "c", "positive": "b", "source_document": "y"}\n',
+        "contradiction",
+        2,
+    ),
+    "negatives that are a number": (
+        "p.jsonl",
+        b'{"query": "a", "positive": "b", "negatives": 3}\n',
+        "wrong-type",
+        1,
+    ),
     "not gzip": ("p.jsonl.gz", PAIR, "not-gzip", 0),
     "an unknown kind of file": ("p.parquet", b"PAR1", "unknown-layout", 0),
     "an empty file": ("p.csv", b"", "empty-file", 0),
@@ -221,6 +259,40 @@ def test_a_folder_without_judgements_is_refused(beir: Beir) -> None:
 def test_nothing_at_all_is_refused(tmp_path: Path) -> None:
     assert_names(refused(tmp_path / "nowhere"), tmp_path / "nowhere", "missing-file", 0)
     assert_names(refused(tmp_path), tmp_path, "unknown-layout", 0)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_refused(
+    beir: Beir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = beir()
+
+    def closed(self: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    assert_names(refused(folder), folder / "qrels", "unreadable-file", 0)
+
+
+@pytest.mark.parametrize("name", ["n" * 5000, "a\0b"])
+def test_a_name_that_no_disk_can_hold_is_refused(name: str, tmp_path: Path) -> None:
+    assert_names(refused(tmp_path / name), tmp_path / name, "unreadable-file", 0)
+
+
+def test_a_second_dev_split_is_refused_and_an_unknown_one_told(beir: Beir) -> None:
+    folder = beir()
+    judged = (folder / "qrels" / "dev.tsv").read_bytes()
+    (folder / "qrels" / "extra.tsv").write_bytes(judged)
+    assert [note.code for note in read(folder).notes] == ["unknown-split"]
+    (folder / "qrels" / "valid.tsv").write_bytes(judged)
+    assert_names(refused(folder), folder / "qrels" / "valid.tsv", "two-files", 0)
+
+
+def test_a_damaged_dataset_json_is_told_and_left_out(beir: Beir) -> None:
+    folder = beir()
+    (folder / "dataset.json").write_text("{", encoding="utf-8")
+    data = read(folder)
+    assert data.about == {}
+    assert [note.code for note in data.notes] == ["bad-dataset-json"]
 
 
 def test_a_file_and_its_packed_twin_are_refused(beir: Beir) -> None:

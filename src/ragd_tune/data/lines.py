@@ -29,7 +29,7 @@ def is_data_file(path: Path, findings: Findings) -> bool:
         mode = path.stat()
     except FileNotFoundError:
         findings.error("missing-file", "no such file", path, mend="check the path")
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         findings.error("unreadable-file", f"cannot be read: {why}", path, mend="check the link")
     else:

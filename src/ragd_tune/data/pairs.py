@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +10,10 @@ from pathlib import Path
 from ragd_tune.data.findings import BadRow, Findings
 from ragd_tune.data.model import Document, Query
 from ragd_tune.data.parts import SPLIT_NAMES, Parts, scored_pair
-from ragd_tune.data.rows import Row, as_id, as_text, json_array, jsonl
+from ragd_tune.data.rows import Row, as_id, as_text, json_array, jsonl, parse
 from ragd_tune.data.table import table
 
+_LIST_MEND = "write a JSON list of texts, or columns negative_1, negative_2"
 _SCORED = ("text1", "sentence1")
 _COLUMNS = frozenset(
     ("query", "anchor", "positive", "negative", "negatives", *_SCORED, "text2", "sentence2")
@@ -213,11 +213,12 @@ def _listed(name: str, value: object) -> list[object]:
     if name == "negatives" and value.lstrip().startswith("["):
         # One cell of a CSV file holds a JSON list.
         try:
-            made = json.loads(value)
-        except ValueError:
-            mend = "write a JSON list of texts, or columns negative_1, negative_2"
-            raise BadRow("bad-json", f"{name!r} is no JSON list", mend) from None
-        return list(made)
+            made, end = parse(value.strip())
+        except BadRow as bad:
+            raise BadRow(bad.code, f"the list {name!r} {bad}", _LIST_MEND) from None
+        if value.strip()[end:] or not isinstance(made, list):
+            raise BadRow("bad-json", f"{name!r} is no JSON list", _LIST_MEND)
+        return made
     return [value] if value else []
 
 

@@ -32,7 +32,12 @@ def read(path: Path | str, *, seed: int = 0, dev: float = DEV, test: float = TES
     :raises UnusableDataError: lists the first faults with file and line, and how many there are.
     """
     path, findings = Path(path), Findings()
-    parts = _parts(path, findings)
+    try:
+        parts = _parts(path, findings)
+    except OSError as error:  # a folder that may not be looked into, a name that is too long
+        why = f"cannot be read: {error.strerror or error}"
+        findings.error("unreadable-file", why, error.filename or path, mend="check your rights")
+        parts = Parts()
     _empty_answers(parts, findings)
     findings.raise_errors(path)
     unsplit = parts.qrels.pop("", {})
