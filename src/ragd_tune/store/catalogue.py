@@ -158,3 +158,5 @@ def _failing(where: str, check: Callable[[], object]) -> Iterator[Finding]:
         check()
     except TuneError as error:
         yield Finding(where=where, problem=error.message)
+    except OSError as error:
+        yield Finding(where=where, problem=f"{error.filename}: {error.strerror}")

@@ -179,7 +179,7 @@ def is_link(path: Path) -> bool:
     """Say whether ``path`` is a symlink, or on Windows a junction."""
     try:
         found = path.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     # FILE_ATTRIBUTE_REPARSE_POINT; Path.is_junction needs Python 3.12.
     return path.is_symlink() or bool(getattr(found, "st_file_attributes", 0) & 0x400)
