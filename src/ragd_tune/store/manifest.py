@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, Final, Literal, Self
@@ -217,8 +216,3 @@ def describe(error: pydantic.ValidationError) -> str:
 
 def _damaged(name: str, why: str) -> None:
     raise RefusedAdapterError(f"{name} {why}", mend="fetch or train the adapter again")
-
-
-def is_id(text: str) -> bool:
-    """Say whether ``text`` is a whole content id."""
-    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
