@@ -131,7 +131,7 @@ def jaccard(first: Codes, second: Codes) -> float:
 
 
 def _distinct(values: NDArray[Number]) -> NDArray[Number]:
-    """Return sorted distinct values; many times faster than ``np.unique`` on short arrays."""
+    """Return sorted distinct values; ``np.unique`` hashes them, which is slow on short arrays."""
     ordered = np.sort(values)
     kept = np.ones(len(ordered), np.bool_)
     kept[1:] = ordered[1:] != ordered[:-1]
