@@ -14,8 +14,8 @@ from ragd_tune.data.stats import Stats, stats
 from ragd_tune.data.tokens import CountTokens, TokenStats, counter, token_stats
 
 SPREAD = 0.35
-"""Standard deviation assumed, not measured, for a cluster's paired difference of nDCG@10, which lies
-in [-1, 1]. The proof measures the real one; this only warns before anything is trained."""
+"""Standard deviation assumed, not measured, for a cluster's paired difference of nDCG@10 (it lies
+in [-1, 1]). The proof measures the real one; this only warns before anything is trained."""
 
 FEW = 100
 """Test clusters below which a gain of 0.1 nDCG@10 is more likely missed than the usual 1 in 5."""
