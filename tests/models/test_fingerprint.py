@@ -141,7 +141,9 @@ TELLING: dict[str, tuple[str, Callable[[Any], object]]] = {
     "pooling": ("1_Pooling/config.json", lambda _: {"pooling_mode_cls_token": True}),
     "the length": ("sentence_bert_config.json", put("max_seq_length", 128)),
     "a prompt": ("config_sentence_transformers.json", put("prompts", {"query": "find: "})),
-    "a prompt's role": ("config_sentence_transformers.json", put("prompts", {"passage": "search: "})),
+    "a prompt's role": (
+        "config_sentence_transformers.json", put("prompts", {"passage": "search: "})
+    ),
     "similarity": ("config_sentence_transformers.json", put("similarity_fn_name", "dot")),
     "truncation of vectors": ("config_sentence_transformers.json", put("truncate_dim", 2)),
     "a module's class": (
@@ -221,7 +223,7 @@ def test_a_tensor_in_two_shards_is_refused(model: Path) -> None:
 def test_a_malformed_safetensors_file_is_refused_with_its_path(model: Path) -> None:
     raw = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(raw[:-1])
-    with pytest.raises(RefusedAdapterError, match="model.safetensors"):
+    with pytest.raises(RefusedAdapterError, match=r"model\.safetensors"):
         fingerprint(model)
 
 

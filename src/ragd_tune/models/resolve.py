@@ -104,6 +104,8 @@ def _local(name: str) -> Path | None:
 
     :raises NotInstalledError: it is written as a path, and there is no such folder.
     """
+    if not name:  # as a path it would be the current folder
+        return None
     path = Path(name).expanduser()
     if path.is_dir():
         return path.resolve()
