@@ -59,6 +59,7 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
         normalise=True,  # the objective is over cosines
         dimensions=loss.dimensions(model, plan),
     )
+    loss.without_attention_dropout(model)
     seed_everything(plan.seed)
     wrapped = lora.add(model, plan) if plan.tuning == "lora" else None
     if wrapped is None:
