@@ -269,7 +269,6 @@ def _work(folder: Path, registry: Registry, post: _Post, *, estimate: bool) -> N
     temporary = folder / f"{RESULT}.part"
     temporary.write_text(json.dumps(result.to_json()), encoding="utf-8")
     temporary.replace(folder / RESULT)
-    post.send(Event(type="done", step=result.steps, steps=result.steps).to_json())
 
 
 def _exit() -> NoReturn:

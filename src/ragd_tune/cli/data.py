@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -72,6 +72,8 @@ def show_findings(findings: tuple[Finding, ...], totals: Mapping[str, int], most
 @click.option("--dev", default=0.1, show_default=True, help="Share of the queries for dev.")
 @click.option("--test", default=0.2, show_default=True, help="Share of the queries for test.")
 @click.option("--hold-back-known", default=0.0, show_default=True, help="Share of known queries.")
+@click.option("--by", type=click.Choice(["document", "group"]), default="document")
+@click.option("--gz", is_flag=True, help="Write compressed files.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--force", is_flag=True, help="Replace what is at OUT.")
 @_JSON
@@ -82,6 +84,8 @@ def split(
     dev: float,
     test: float,
     hold_back_known: float,
+    by: Literal["document", "group"],
+    gz: bool,
     seed: int,
     force: bool,
     as_json: bool,
@@ -90,13 +94,17 @@ def split(
     from ragd_tune.data import read, stats, write
     from ragd_tune.data import split as divide
 
-    made = divide(read(path), seed=seed, dev=dev, test=test, hold_back_known=hold_back_known)
-    write(made, out, force=force)
+    made = divide(
+        read(path), seed=seed, dev=dev, test=test, by=by, hold_back_known=hold_back_known
+    )
+    write(made, out, force=force, compress=gz)
     if as_json:
         show_json({"out": str(out), "stats": stats(made).to_json()})
     else:
         sizes = ", ".join(f"{len(judged)} {name}" for name, judged in made.qrels.items())
         click.echo(f"wrote {out}: queries {sizes}")
+        for note in made.notes:
+            click.echo(str(note), err=True)
 
 
 @data.command(name="stats")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import click
@@ -42,9 +42,8 @@ def _command(kind: ModelKind) -> click.Command:
     options = declared(_registry(), kind)
     return click.Command(
         kind.name,
-        callback=_run,
+        callback=partial(_run, kind.name),
         params=[
-            click.Argument(["kind"], default=kind.name, expose_value=True, hidden=True),
             *_COMMON,
             *flags.click_options(options, _defaults(kind)),
         ],
@@ -90,7 +89,7 @@ def _run(kind: str, data: Path, json: bool, **parameters: object) -> int:
         data=data,
         given=flags.given(declared(_registry(), _registry().kind(kind)), parameters),
         config=config if isinstance(config, Path) else None,
-        offline=bool(parameters["offline"]),
+        offline=True if parameters["offline"] else None,  # else as HF_HUB_OFFLINE says
     )
     with Progress(quiet=json) as progress:
         shop = workshop(observe=progress, progress=progress.work)

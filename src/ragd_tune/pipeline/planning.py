@@ -28,7 +28,7 @@ class Request:
     data: Path
     given: Mapping[str, object] = field(default_factory=dict)
     config: Path | None = None
-    offline: bool = False
+    offline: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,7 @@ def commit(
     shop: Workshop, planned: Planned, result: TrainResult, *, name: str | None = None
 ) -> Trained:
     """Put what a run left under ``plan.out`` into the store, with its provenance."""
-    from ragd_tune.models import space_id
+    from ragd_tune.models import remember, space_id
 
     plan, facts = planned.plan, result.facts
     if facts is None:
@@ -87,9 +87,10 @@ def commit(
         normalise=facts.normalise,
         space=space_id(facts, encoder=documents or _weights(draft, plan)),
     )
+    remember(shop.store.root, plan.base)
     path = shop.store.commit(draft, manifest, names=[name] if name else [])
-    shop.store.record(manifest.id, "provenance", provenance(planned, result))
-    return Trained(id=manifest.id, path=path, manifest=manifest, plan=plan, result=result)
+    shop.store.record(manifest.content_id, "provenance", provenance(planned, result))
+    return Trained(id=manifest.content_id, path=path, manifest=manifest, plan=plan, result=result)
 
 
 def _weights(draft: Path, plan: TrainPlan) -> str:
