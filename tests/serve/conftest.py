@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,6 @@ from ragd_tune.registry import Registry
 from ragd_tune.store import Entry, Manifest, Store
 from ragd_tune.testing import contrastive_rows
 from ragd_tune.testing.fakes import FakePlugin, make_base, registry
-
-Train = Callable[..., Entry]
 
 
 @dataclass(frozen=True)
@@ -38,10 +36,9 @@ class Shop:
         plan = TrainPlan(
             kind="bi-encoder", objective="contrastive", tuning=tuning, side="both",
             backend="fake", device="cpu", base=self.base, data_fingerprint="d" * 64,
-            rows_fingerprint=rows.fingerprint, out=self.folder / f"run-{name}" / "out",
-            options=options,
+            rows_fingerprint=rows.fingerprint, options=options,
+            out=Path(tempfile.mkdtemp(prefix="run-", dir=self.folder)) / "out",
         )  # fmt: skip
-        plan.out.parent.mkdir(parents=True)
         result = self.registry.call(
             "fake", "ragd_tune_train", plan=plan, rows=rows, emit=lambda event: None
         )

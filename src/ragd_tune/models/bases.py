@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ragd_tune.errors import BaseMismatchError, NotInstalledError, StoreError, TuneError
 from ragd_tune.models import folder as folders
-from ragd_tune.models import resolve as resolving
 from ragd_tune.models.fingerprint import fingerprint as fingerprint_of
+from ragd_tune.models.resolve import resolve, resolve_named
 from ragd_tune.plan import BaseModel
 from ragd_tune.store import files
 from ragd_tune.store.layout import default_home
@@ -96,7 +96,7 @@ def locate(name: str, fingerprint: str, home: Path, *, offline: bool | None = No
     if (known := find(home, fingerprint)) is not None:
         return known
     try:
-        found = resolving.resolve_named(name, offline=offline, home=home)
+        found = resolve_named(name, offline=offline, home=home)
     except NotInstalledError as error:
         short = fingerprint[:_SHORT]
         raise NotInstalledError(
@@ -120,7 +120,7 @@ def adopt(path: Path, *, home: Path | None = None) -> BaseModel:
     :raises TuneError: as :func:`ragd_tune.models.resolve`.
     """
     home = home or default_home()
-    base = resolving.resolve(str(path.resolve()), home=home)
+    base = resolve(str(path.resolve()), home=home)
     remember(home, base)
     return base
 

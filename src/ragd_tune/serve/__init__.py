@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ragd_tune.serve.embedder import Embedder
     from ragd_tune.serve.load import load_base
-    from ragd_tune.serve.maxsim import maxsim
     from ragd_tune.serve.served import ServedModel, open_model
     from ragd_tune.serve.swap import Index, Pair, Serving
 
+# A name that is also a module's (load, maxsim) would become that module: import those from there.
 # Loaded on first use: what only opens a model needs neither the store nor NumPy yet.
 _LAZY = {
     "Embedder": "embedder",
@@ -20,7 +20,6 @@ _LAZY = {
     "ServedModel": "served",
     "Serving": "swap",
     "load_base": "load",
-    "maxsim": "maxsim",
     "open_model": "served",
 }
 
@@ -31,7 +30,6 @@ __all__ = [
     "ServedModel",
     "Serving",
     "load_base",
-    "maxsim",
     "open_model",
 ]
 
