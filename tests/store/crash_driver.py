@@ -164,7 +164,7 @@ def crash_everywhere(operation: str, folder: Path, first: int = 0) -> dict[str, 
     OPERATIONS[operation][1](Store(whole))
     before, after = state(Store(old)), state(Store(whole))
     if first and not run(operation, template, first):
-        return {"points": 0, "wrong": {}, "changed": True}
+        raise AssertionError(f"{operation} has no point {first}")
     wrong: dict[str, str] = {}
     point = 0
     while True:

@@ -235,7 +235,7 @@ SHAPE: dict[str, tuple[Spoil, str]] = {
     "names that collide": (both(put("A.json"), put("a.json")), "where case does not count"),
     "letters beyond ASCII": (put("\u202egnp.json"), "holds characters that not every system"),
     "no manifest": (lambda f: (f / FILE).unlink(), "adapter holds no ragd-tune.json"),
-    "a manifest that is no JSON": (put(FILE, "{"), f"adapter/{FILE}: is not JSON"),
+    "a manifest that is no JSON": (put(FILE, "{"), f"adapter/{FILE}: manifest: Invalid JSON"),
     "a huge manifest": (put(FILE, b" " * 5_000_000), "more than"),
     "a newer manifest": (
         manifest(lambda value: value.update(schema=2, unheard="of")),

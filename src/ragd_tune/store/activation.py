@@ -95,17 +95,18 @@ def read_history(layout: Layout) -> list[Activation]:
 
 
 def _read_history(layout: Layout) -> list[Activation]:
-    found = []
-    for number, line in read_lines(layout.history):
-        check_schema(line, f"{layout.history}:{number}")
-        try:
-            found.append(Activation.model_validate_json(line))
-        except pydantic.ValidationError as error:
-            raise StoreError(
-                f"{layout.history}:{number}: {describe(error)}",
-                mend="put the file back from a copy",
-            ) from error
-    return found
+    return [_read_line(layout, *numbered) for numbered in read_lines(layout.history)]
+
+
+def _read_line(layout: Layout, number: int, line: bytes) -> Activation:
+    where = f"{layout.history}:{number}"
+    check_schema(line, where)
+    try:
+        return Activation.model_validate_json(line)
+    except pydantic.ValidationError as error:
+        raise StoreError(
+            f"{where}: {describe(error)}", mend="put the file back from a copy"
+        ) from error
 
 
 def _last(entries: Iterable[Activation]) -> Activation | None:
@@ -155,7 +156,7 @@ def _complete_history(layout: Layout, last: Activation | None) -> None:
 
 def _last_line(layout: Layout) -> Activation | None:
     lines = list(read_lines(layout.history))
-    return Activation.model_validate_json(lines[-1][1]) if lines else None
+    return _read_line(layout, *lines[-1]) if lines else None
 
 
 def rollback_target(layout: Layout, slot: str) -> tuple[str, str] | None:

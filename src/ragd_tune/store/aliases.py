@@ -42,7 +42,10 @@ def read(layout: Layout) -> dict[str, str]:
     if raw is None:
         return {}
     check_schema(raw, str(layout.names))
-    value = json.loads(raw)
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        value = None
     found = value.get("names") if isinstance(value, dict) else None
     if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
         raise StoreError(
