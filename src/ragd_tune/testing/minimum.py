@@ -1,0 +1,44 @@
+"""The least that each backend has to declare: declaring little must not pass for being good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ragd_tune.backends import Backend, ServeCell, TrainCell, serve_cells, train_cells
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minimum:
+    """Cells that a backend must declare, and ``why``: it stands in the message of a failure."""
+
+    train: frozenset[TrainCell]
+    serve: frozenset[ServeCell]
+    why: str
+
+
+MINIMA = {
+    "cpu": Minimum(
+        train=train_cells(("contrastive",), ("full", "lora"), ("cpu", "cuda", "mps")),
+        serve=serve_cells(("base", "full", "peft"), ("contrastive",), ("cpu", "cuda", "mps")),
+        why="it is the reference: whatever another backend makes, this one has to be able to load",
+    ),
+}
+"""By name of the backend; one that is not here has :func:`smallest`."""
+
+
+def smallest(backend: Backend) -> Minimum:
+    """Return the minimum of a backend that states none.
+
+    One train cell, and a bare base for each thing that it trains: without it there is nothing to
+    compare an adapter with, so that no proof can be made.
+    """
+    if not backend.train_cells:
+        raise AssertionError(f"{backend.name} declares no train cell: it can do nothing")
+    return Minimum(
+        train=frozenset(),
+        serve=frozenset(
+            ServeCell(format="base", objective=cell.objective, device=cell.device)
+            for cell in backend.train_cells
+        ),
+        why="an adapter can only be proven against its bare base on the same device",
+    )

@@ -1,0 +1,71 @@
+"""Tiny data that can be learned: rows of an objective, and a whole data set."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from ragd_tune.objectives import Row, Rows
+
+if TYPE_CHECKING:
+    from ragd_tune.data import DataSet
+
+_WORDS = """
+anchor apple arrow autumn basket beach bell bird boat bottle branch bread bridge button
+candle castle chair cheese cherry circle clock cloud coat copper corner cotton dance
+desert door dust eagle earth engine feather fence field finger fire flower forest fox
+garden glass gold grass hammer harbour hill honey horse island jacket key kitchen ladder
+lake lamp leaf lemon letter
+"""
+WORDS = tuple(_WORDS.split())
+"""What the samples are written in: a tokenizer that knows these words can tell all texts apart."""
+
+
+def contrastive_rows(train: int = 14, dev: int = 4, *, seed: int = 0) -> Rows:
+    """Return rows of the objective ``contrastive``: a query is some words of its passage.
+
+    The first five training rows share one passage, so that the core's batches have to keep them
+    apart and come out with different sizes; every third row has two negatives of its own.
+    """
+    draw = random.Random(seed)
+    passages = [" ".join(draw.sample(WORDS, 12)) for _ in range(train + dev)]
+    passages[1:5] = [passages[0]] * 4
+    keys = ["p0" if text == passages[0] else f"p{i}" for i, text in enumerate(passages)]
+    rows = [_row(i, passages, keys, draw) for i in range(train + dev)]
+    return Rows(objective="contrastive", train=rows[:train], dev=rows[train:])
+
+
+def _row(index: int, passages: list[str], keys: list[str], draw: random.Random) -> Row:
+    text, key = passages[index], keys[index]
+    row: dict[str, object] = {
+        "query": " ".join(draw.sample(text.split(), 4)),
+        "positive": text,
+        "positive_key": key,
+        "relevant_keys": [key],
+    }
+    if index % 3 == 0:
+        row["negatives"] = [" ".join(draw.sample(WORDS, 12)) for _ in range(2)]
+        row["negative_keys"] = [f"n{index}.{i}" for i in range(2)]
+    return row
+
+
+def tiny_data(*, queries: int = 48, seed: int = 0) -> DataSet:
+    """Return a data set with a quarter of its queries for dev, a quarter for test, and negatives.
+
+    One passage a query, each of a document of its own, so that every query is a cluster.
+    """
+    from ragd_tune.data import DataSet, Document, Query
+
+    draw = random.Random(seed)
+    corpus, asked = {}, {}
+    qrels: dict[str, dict[str, dict[str, float]]] = {"train": {}, "dev": {}, "test": {}}
+    for number in range(queries):
+        qid, did = f"q{number}", f"d{number}"
+        text = " ".join(draw.sample(WORDS, 12))
+        corpus[did] = Document(id=did, text=text, document=f"source{number}")
+        asked[qid] = Query(id=qid, text=" ".join(draw.sample(text.split(), 4)))
+        qrels[("train", "dev", "train", "test")[number % 4]][qid] = {did: 1.0}
+    negatives = {qid: (f"d{(int(qid[1:]) + 1) % queries}",) for qid in qrels["train"]}
+    return DataSet.of(
+        corpus=corpus, queries=asked, qrels=qrels, negatives=negatives, source="tiny data"
+    )
