@@ -11,7 +11,6 @@ import pytest
 
 from ragd_tune.data import DataSet, Query, check, read, split
 from ragd_tune.data.leaks import leaks
-from ragd_tune.evaluate.clusters import clusters
 
 Shared = Callable[[str], Path]
 SETS = ["medquad", "nl2bash", "apibench"]
@@ -73,18 +72,3 @@ def test_a_shared_set_can_be_split_anew(name: str, loaded: Callable[[str], DataS
     assert len(made.qrels["test"]) == pytest.approx(0.2 * len(data.queries), rel=0.02)
     assert not made.known_and_new("test")[0]
     assert leaks(made) == ()
-
-
-@pytest.mark.parametrize("name", SETS)
-def test_clusters_are_those_of_the_proof(name: str, loaded: Callable[[str], DataSet]) -> None:
-    data = loaded(name)
-    mine = data.clusters("test")
-    proof = clusters(
-        list(mine),
-        qrels=data.qrels["test"],
-        query_groups={query.id: query.group for query in data.queries.values()},
-        doc_groups={doc.id: doc.group for doc in data.corpus.values()},
-        documents={doc.id: doc.document for doc in data.corpus.values()},
-    )
-    pairs = {(mine[qid], proof[qid]) for qid in mine}
-    assert len(pairs) == len(set(mine.values())) == len(set(proof.values()))

@@ -193,9 +193,19 @@ class DataSet:
             for did, score in judged.items():
                 yield Pair(query=self.queries[qid], document=self.corpus[did], score=score)
 
+    @cached_property
+    def _first(self) -> Mapping[str, str]:
+        """The first passage of the same text as each passage: nothing can tell the two apart."""
+        first: dict[str, str] = {}
+        return {did: first.setdefault(doc.passage, did) for did, doc in self.corpus.items()}
+
     def unit(self, did: str) -> str:
-        """Return the source document of a passage; the passage's own id where it has none."""
-        return self.corpus[did].document or did
+        """Return the source document of a passage; the passage's own id where it has none.
+
+        Passages of the same text are one passage.
+        """
+        same = self._first[did]
+        return self.corpus[same].document or same
 
     @cached_property
     def trained_units(self) -> frozenset[str]:
@@ -233,6 +243,8 @@ class DataSet:
             return [("group", group)]
         ties = []
         for did in judged:
-            topic = self.corpus[did].group
-            ties.append(("group", topic) if topic else ("document", self.unit(did)))
+            first = self._first[did]
+            doc = self.corpus[first]
+            named = (("group", doc.group), ("document", doc.document), ("passage", first))
+            ties.append(next(tie for tie in named if tie[1]))
         return ties

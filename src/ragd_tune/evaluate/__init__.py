@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ragd_tune.evaluate.clusters import clusters
-from ragd_tune.evaluate.compare import compare, known_queries, per_query
+from ragd_tune.evaluate.compare import compare, per_query
 from ragd_tune.evaluate.metrics import METRICS, Scores, same_text, score
 from ragd_tune.evaluate.report import Cell, Counts, Moved, Report
 from ragd_tune.evaluate.retrieval import evaluate_retrieval
@@ -19,10 +18,8 @@ __all__ = [
     "Report",
     "Scores",
     "TopK",
-    "clusters",
     "compare",
     "evaluate_retrieval",
-    "known_queries",
     "paired",
     "paired_columns",
     "per_query",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragd_tune.errors import DataError, UsageError
-from ragd_tune.evaluate.metrics import Qrels, Scores, relevant
+from ragd_tune.evaluate.metrics import Scores
 from ragd_tune.evaluate.report import PARTS, Cell, Counts, Moved, Part, Report
 from ragd_tune.evaluate.significance import RESAMPLES, paired_columns
 
@@ -37,7 +37,7 @@ def compare(
     after: Systems | Scores,
     *,
     gate_metric: str,
-    clusters: Mapping[str, int],
+    clusters: Mapping[str, str],
     known: Collection[str],
     gate_dims: int | None = None,
     exclude: Collection[str] = frozenset(),
@@ -50,8 +50,8 @@ def compare(
 ) -> Report:
     """Compare two systems' scores, as they are or by dimension; all must hold the same queries.
 
-    ``clusters`` gives a cluster number for each query id, ``known`` the ids whose documents
-    training saw (:func:`known_queries`), ``exclude`` ids to take out: leaks, counted where the
+    ``clusters`` names a cluster for each query id, ``known`` are the ids whose documents training
+    saw (:class:`ragd_tune.data.DataSet` knows both), ``exclude`` ids to take out: leaks, counted where the
     scores hold them. ``gate_dims`` is the largest dimension unless given. ``texts`` of the queries
     go into the lists of those that moved most. Any metric that is in both is compared, also ones
     that are not of this package.
@@ -69,7 +69,7 @@ def compare(
     masks = dict(
         zip(PARTS, (sides.used, sides.used & is_known, sides.used & ~is_known), strict=True)
     )
-    labels = np.array([clusters[query] for query in ids], np.int64)
+    labels = np.unique([clusters[query] for query in ids], return_inverse=True)[1]
     cells = [
         cell
         for part, mask in masks.items()
@@ -93,7 +93,7 @@ def compare(
 
 
 def per_query(
-    before: Scores, after: Scores, *, metric: str, clusters: Mapping[str, int]
+    before: Scores, after: Scores, *, metric: str, clusters: Mapping[str, str]
 ) -> dict[str, object]:
     """Return both sides' scores of each query, JSON-shaped: what ``gate_calibration.py`` reads.
 
@@ -106,20 +106,6 @@ def per_query(
         for query, x, y in zip(sides.any.query_ids, one, two, strict=True)
     ]
     return {"metric": metric, "queries": rows}
-
-
-def known_queries(
-    qrels: Qrels, training: Qrels, *, equivalents: Mapping[str, str] | None = None
-) -> frozenset[str]:
-    """Return the queries of ``qrels`` of which a relevant document is also relevant in training.
-
-    A document of identical text (``equivalents``) is the same document.
-    """
-    same = equivalents or {}
-    seen = {document for grades in relevant(training, same).values() for document in grades}
-    return frozenset(
-        query for query, grades in relevant(qrels, same).items() if not seen.isdisjoint(grades)
-    )
 
 
 def _sides(before: Systems | Scores, after: Systems | Scores, exclude: frozenset[str]) -> _Sides:

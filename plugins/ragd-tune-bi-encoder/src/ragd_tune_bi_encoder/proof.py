@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ragd_tune.data import DataSet
 from ragd_tune.errors import TuneError
-from ragd_tune.evaluate import Report, Scores, clusters, compare, evaluate_retrieval
-from ragd_tune.evaluate.metrics import relevant, same_text
+from ragd_tune.evaluate import Report, Scores, compare, evaluate_retrieval
 from ragd_tune.kinds import Served, Trial
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ def prove(trial: Trial, *, gate_metric: str, incumbent: str) -> Report:
         {size: before[size] for size in shared},
         {size: after[size] for size in shared},
         gate_metric=gate_metric,
-        clusters=_clusters(data, split),
+        clusters=data.clusters(split),
         known=data.known_and_new(split)[0],
         exclude=trial.exclude,
         texts={qid: query.text for qid, query in data.queries.items()},
@@ -77,15 +75,3 @@ def _embed(model: Served, texts: Sequence[str], *, query: bool) -> NDArray[np.fl
     if values is None:
         raise TuneError("a bi-encoder gives one vector a text, and this model gives many")
     return vectors  # type: ignore[return-value]
-
-
-def _clusters(data: DataSet, split: str) -> dict[str, int]:
-    """Return the clusters that the proof resamples; documents of equal text are one."""
-    same = same_text({did: doc.passage for did, doc in data.corpus.items()})
-    return clusters(
-        list(data.qrels[split]),
-        qrels=relevant(data.qrels[split], same),
-        query_groups={qid: query.group for qid, query in data.queries.items()},
-        doc_groups={did: doc.group for did, doc in data.corpus.items()},
-        documents={did: doc.document for did, doc in data.corpus.items()},
-    )
