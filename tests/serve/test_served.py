@@ -237,6 +237,19 @@ def test_more_dimensions_than_a_bare_base_has_are_refused(shop: Any) -> None:
         opened(shop, dimension=17)
 
 
+@pytest.mark.parametrize("told", [2, 3], ids=["the-cut-dimension", "the-whole-one"])
+def test_a_backend_may_tell_the_whole_dimension_of_a_cut_model_or_the_cut_one(
+    shop: Any, told: int
+) -> None:
+    vectors = np.eye(2, dtype=np.float32)
+    with open_model(
+        registry(Answers(vectors, replace(FACTS, dimension=told))), objective="contrastive",
+        format="base", base=shop.base, facts=replace(FACTS, dimensions=(3, 2, 1)), dimension=2,
+    ) as model:  # fmt: skip
+        assert model.facts.dimension == 2
+        assert model.embed(["a", "b"], "query") is vectors
+
+
 def test_a_cut_base_gives_unit_vectors_of_that_many_dimensions(shop: Any) -> None:
     vectors = opened(shop, dimension=4).embed(["harbour lamp"], "document")
     assert isinstance(vectors, np.ndarray)

@@ -11,7 +11,7 @@ from ragd_tune.models import fingerprint, locate, resolve, space_at, space_id
 from ragd_tune.plan import BaseModel, Device, ModelFacts
 from ragd_tune.registry import Registry, discover
 from ragd_tune.serve.embedder import Embedder
-from ragd_tune.serve.served import ServedModel, check_dimension, open_model
+from ragd_tune.serve.served import ServedModel, cut, open_model
 from ragd_tune.store import Manifest, Store, catalogue, safety
 
 _SHORT = 12
@@ -68,7 +68,7 @@ def load(
     registry = registry or discover()
     _must_embed(registry, found)
     facts = facts_of(found.manifest)
-    check_dimension(dimension, facts)
+    at_hand = cut(facts, dimension)
     reference = found.manifest.base
     base = locate(reference.name, reference.fingerprint, store.root, offline=offline)
 
@@ -91,7 +91,7 @@ def load(
         open_,
         id=found.manifest.content_id,
         name=found.name,
-        facts=_cut(facts, dimension),
+        facts=at_hand,
         space=lambda _: space_of(found.manifest, dimension),
         one_encoder=found.manifest.side == "both",
     )
@@ -190,13 +190,6 @@ def _must_embed(registry: Registry, found: Found) -> None:
         raise UsageError(
             f"{found.name} is {what} ({found.manifest.kind})", mend="name a bi-encoder's adapter"
         )
-
-
-def _cut(facts: ModelFacts, dimension: int | None) -> ModelFacts:
-    if dimension is None:
-        return facts
-    kept = tuple(one for one in facts.dimensions if one <= dimension)
-    return replace(facts, dimension=dimension, dimensions=kept)
 
 
 def _check_again(found: Found, base: BaseModel) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ragd_tune.backends import Limits, LoadRequest, Model, MultiVector, RerankRequest
 from ragd_tune.choose import choose_server
-from ragd_tune.errors import PluginError, UsageError
+from ragd_tune.errors import PluginError, TuneError, UsageError
 from ragd_tune.plan import BaseModel, Device, ModelFacts, Role
 from ragd_tune.registry import Registry
 
@@ -27,10 +29,18 @@ class ServedModel:
     Implements :class:`ragd_tune.kinds.Served`. Leaving a ``with`` block closes it.
     """
 
-    def __init__(self, registry: Registry, backend: str, device: Device, model: Model) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        backend: str,
+        device: Device,
+        model: Model,
+        *,
+        facts: ModelFacts | None = None,
+    ) -> None:
         self._registry = registry
         self._model: Model | None = model
-        self._facts = model.facts
+        self._facts = facts or model.facts
         self.backend = backend
         self.device = device
 
@@ -150,8 +160,12 @@ def open_model(
     )
     _log.info("loading %s (%s) by %s on %s", base.name, format, name, choice.device)
     model = registry.call(name, "ragd_tune_load_adapter", request=request)
-    _check_facts(model, facts, dimension, name)
-    return ServedModel(registry, name, choice.device, model)
+    try:
+        served = _served_facts(model, facts, dimension, name)
+    except TuneError:
+        _close(model)
+        raise
+    return ServedModel(registry, name, choice.device, model, facts=served)
 
 
 def check_dimension(dimension: int | None, facts: ModelFacts) -> None:
@@ -171,20 +185,39 @@ def check_dimension(dimension: int | None, facts: ModelFacts) -> None:
         _log.warning("dimension %d was not trained; trained are %s", dimension, trained)
 
 
-def _check_facts(
-    model: Model, facts: ModelFacts | None, dimension: int | None, backend: str
-) -> None:
+def _served_facts(
+    model: Model, wanted: ModelFacts | None, dimension: int | None, backend: str
+) -> ModelFacts:
+    """Return the facts of what is served: a backend may tell the whole dimension or the cut one.
+
+    :raises PluginError: the model is not as the manifest says.
+    """
     found = getattr(model, "facts", None)
     if not isinstance(found, ModelFacts):
         raise PluginError(f"the backend {backend} loads a model without facts")
-    wanted = dimension or (facts.dimension if facts else found.dimension)
-    if found.dimension != wanted:
-        model.close()
-        if dimension and facts is None and dimension > found.dimension:
-            check_dimension(dimension, found)
+    whole = wanted.dimension if wanted is not None else found.dimension
+    if found.dimension not in {whole, dimension}:
         raise PluginError(
-            f"the backend {backend} loaded a model of dimension {found.dimension}, not {wanted}"
+            f"the backend {backend} loaded a model of dimension {found.dimension}, not {whole}"
         )
+    return cut(found, dimension)
+
+
+def _close(model: Model) -> None:
+    with contextlib.suppress(AttributeError):  # what has no facts may have no close() either
+        model.close()
+
+
+def cut(facts: ModelFacts, dimension: int | None) -> ModelFacts:
+    """Return the facts of a model whose vectors are cut to ``dimension``.
+
+    :raises UsageError: it has fewer.
+    """
+    if dimension is None or dimension == facts.dimension:
+        return facts
+    check_dimension(dimension, facts)
+    kept = tuple(one for one in facts.dimensions if one <= dimension)
+    return replace(facts, dimension=dimension, dimensions=kept)
 
 
 def _texts(texts: Sequence[str], what: str) -> list[str]:
