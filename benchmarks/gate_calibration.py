@@ -3,8 +3,8 @@
 Run from the checkout:  python benchmarks/gate_calibration.py
 For a real run:         python benchmarks/gate_calibration.py --differences FILE...
 
-FILE is JSON as ``ragd_tune.evaluate.per_query`` gives it: ``{"queries": [{"before", "after",
-"cluster"}, ...]}``. Every figure is the percentage of cases in which the lower end of a 95%
+FILE is what ``ragd-tune train`` or ``ragd-tune evaluate`` print with ``--json``: the proof in it
+holds the scores of each query. Every figure is the percentage of cases in which the lower end of a 95%
 interval lies above 0; 2.5 is ideal where nothing is better, and at most 3.5 is what we ask for.
 """
 
@@ -202,7 +202,7 @@ def _mean(rates: list[dict[str, float]]) -> dict[str, float]:
 
 def real(path: Path, rng: Rng, draws: int) -> tuple[str, dict[str, float]]:
     """2,000 sign flips of a real run."""
-    rows = json.loads(path.read_text(encoding="utf-8"))["queries"]
+    rows = json.loads(path.read_text(encoding="utf-8"))["proof"]["queries"]
     clusters = np.unique([row["cluster"] for row in rows], return_inverse=True)[1]
     differences = np.array([row["after"] - row["before"] for row in rows])
     sample = Sample(differences, clusters.reshape(-1))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from ragd_tune.errors import DataError, StoreError, UsageError
-from ragd_tune.evaluate import Report, Scores, compare, per_query
+from ragd_tune.evaluate import Report, Scores, compare, paired
 from ragd_tune.evaluate.report import PARTS
 
 GATE = "ndcg@10"
@@ -273,9 +273,16 @@ def test_a_number_that_is_not_finite_neither_leaves_nor_enters() -> None:
         Report.from_json(value)
 
 
-def test_per_query_scores_can_be_kept_for_later_calibration() -> None:
-    value = per_query(scores(BASE), scores(BASE + GAIN), metric=GATE, clusters=OWN)
-    rows = json.loads(json.dumps(value))["queries"]
-    assert [row["id"] for row in rows] == list(IDS)
-    assert rows[4]["after"] - rows[4]["before"] == pytest.approx(GAIN[4])
-    assert rows[4]["cluster"] == "4"
+def test_the_verdict_follows_from_the_scores_of_each_query_that_the_report_publishes() -> None:
+    report = ab(GAIN, known=IDS[:40], exclude=IDS[90:])
+    rows = json.loads(json.dumps(report.to_json()))["queries"]
+    assert [row["id"] for row in rows] == list(IDS[:90])
+    assert [row["known"] for row in rows] == [True] * 40 + [False] * 50
+    clusters = np.unique([row["cluster"] for row in rows], return_inverse=True)[1]
+    again = paired(
+        [row["after"] - row["before"] for row in rows],
+        clusters,
+        seed=report.seed,
+        resamples=report.resamples,
+    )
+    assert again == report.gate.difference

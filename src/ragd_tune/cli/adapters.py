@@ -188,7 +188,9 @@ def export(adapter: str, archive: Path, *, no_records: bool) -> None:
 @_JSON
 def import_(source: Path, *, name: str | None, as_json: bool) -> None:
     """Bring an archive or a folder into the store: data that is checked, never code that runs."""
-    entry = _store().import_(source, names=[name] if name else [])
+    from ragd_tune.pipeline.adopting import import_adapter
+
+    entry = import_adapter(_store(), source, name=name)
     if as_json:
         show_json({"id": entry.id, "path": str(entry.path), "names": list(entry.names)})
         return

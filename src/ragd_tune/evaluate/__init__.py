@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ragd_tune.evaluate.compare import compare, per_query
+from ragd_tune.evaluate.compare import compare
 from ragd_tune.evaluate.metrics import METRICS, Scores, same_text, score
-from ragd_tune.evaluate.report import Cell, Counts, Moved, Report
+from ragd_tune.evaluate.report import Cell, Counts, Judged, Moved, Report
 from ragd_tune.evaluate.retrieval import evaluate_retrieval
 from ragd_tune.evaluate.search import TopK, top_k
 from ragd_tune.evaluate.significance import Comparison, paired, paired_columns
@@ -14,6 +14,7 @@ __all__ = [
     "Cell",
     "Comparison",
     "Counts",
+    "Judged",
     "Moved",
     "Report",
     "Scores",
@@ -22,7 +23,6 @@ __all__ = [
     "evaluate_retrieval",
     "paired",
     "paired_columns",
-    "per_query",
     "same_text",
     "score",
     "top_k",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ragd_tune.errors import DataError, UsageError
 from ragd_tune.evaluate.metrics import Scores
-from ragd_tune.evaluate.report import PARTS, Cell, Counts, Moved, Part, Report
+from ragd_tune.evaluate.report import PARTS, Cell, Counts, Judged, Moved, Part, Report
 from ragd_tune.evaluate.significance import RESAMPLES, paired_columns
 
 EXAMPLES = 10
@@ -51,8 +51,8 @@ def compare(
     """Compare two systems' scores, as they are or by dimension; all must hold the same queries.
 
     ``clusters`` names a cluster for each query id, ``known`` are the ids whose documents training
-    saw (:class:`ragd_tune.data.DataSet` knows both), ``exclude`` ids to take out: leaks, counted where the
-    scores hold them. ``gate_dims`` is the largest dimension unless given. ``texts`` of the queries
+    saw (:class:`ragd_tune.data.DataSet` knows both), ``exclude`` ids to take out: leaks, counted
+    where the scores hold them. ``gate_dims`` is the largest dimension unless given. ``texts`` of the queries
     go into the lists of those that moved most. Any metric that is in both is compared, also ones
     that are not of this package.
 
@@ -64,12 +64,12 @@ def compare(
     gate_dims = _gate(sides, gate_metric, gate_dims)
     if looks < 1:
         raise ValueError(f"looks is {looks}; this look counts, so it is at least 1")
-    ids = np.array(sides.any.query_ids, object)
     is_known = np.array([query in known for query in sides.any.query_ids], bool)
     masks = dict(
         zip(PARTS, (sides.used, sides.used & is_known, sides.used & ~is_known), strict=True)
     )
-    labels = np.unique([clusters[query] for query in ids], return_inverse=True)[1]
+    names = [clusters[query] for query in sides.any.query_ids]
+    labels = np.unique(names, return_inverse=True)[1]
     cells = [
         cell
         for part, mask in masks.items()
@@ -89,23 +89,8 @@ def compare(
         cells=tuple(cells),
         gained=gained,
         lost=lost,
+        queries=_judged(sides, gate_metric, gate_dims, names, is_known),
     )
-
-
-def per_query(
-    before: Scores, after: Scores, *, metric: str, clusters: Mapping[str, str]
-) -> dict[str, object]:
-    """Return both sides' scores of each query, JSON-shaped: what ``gate_calibration.py`` reads.
-
-    :raises ValueError: the two sides hold different queries.
-    """
-    sides = _sides(before, after, frozenset())
-    one, two = before.values[metric], after.values[metric]
-    rows = [
-        {"id": query, "before": float(x), "after": float(y), "cluster": clusters[query]}
-        for query, x, y in zip(sides.any.query_ids, one, two, strict=True)
-    ]
-    return {"metric": metric, "queries": rows}
 
 
 def _sides(before: Systems | Scores, after: Systems | Scores, exclude: frozenset[str]) -> _Sides:
@@ -178,6 +163,23 @@ def _counts(sides: _Sides, masks: Mapping[Part, _Mask]) -> Counts:
         unjudged=sides.any.unjudged,
         excluded=int((~sides.used).sum()),
         collapsed=sides.any.collapsed,
+    )
+
+
+def _judged(
+    sides: _Sides, metric: str, dims: int | None, clusters: Sequence[str], known: _Mask
+) -> tuple[Judged, ...]:
+    one, two = sides.before[dims], sides.after[dims]
+    return tuple(
+        Judged(
+            id=query,
+            before=float(one.values[metric][i]),
+            after=float(two.values[metric][i]),
+            cluster=clusters[i],
+            known=bool(known[i]),
+        )
+        for i, query in enumerate(one.query_ids)
+        if sides.used[i]
     )
 
 

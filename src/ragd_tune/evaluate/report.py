@@ -67,10 +67,22 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One query's scores by the gate's metric: anyone can work the verdict out again."""
+
+    id: str
+    before: float
+    after: float
+    cluster: str
+    known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """An A/B comparison of ``candidate`` against ``incumbent``.
 
-    ``looks`` is how often this test set was looked at, this time included. Verdict, reason and
+    ``looks`` is how often this test set was looked at, this time included. ``queries`` are those
+    that were compared, with their scores by the gate's metric. Verdict, reason and
     sentence follow from the cells, so a record cannot contradict itself.
     """
 
@@ -85,6 +97,7 @@ class Report:
     cells: tuple[Cell, ...]
     gained: tuple[Moved, ...] = ()
     lost: tuple[Moved, ...] = ()
+    queries: tuple[Judged, ...] = ()
 
     def cell(self, part: Part, metric: str, dims: int | None) -> Cell | None:
         """Return one cell; None where that part has no queries or nobody asked for it."""
@@ -135,7 +148,7 @@ class Report:
             "sentence": self.sentence,
             **asdict(self),
         }
-        for name in ("cells", "gained", "lost"):
+        for name in ("cells", "gained", "lost", "queries"):
             value[name] = list(value[name])
         _refuse_non_finite(value, "report")
         return value
@@ -157,6 +170,7 @@ class Report:
             fields["cells"] = tuple(_cell(cell) for cell in fields["cells"])
             for name in ("gained", "lost"):
                 fields[name] = tuple(Moved(**moved) for moved in fields[name])
+            fields["queries"] = tuple(Judged(**one) for one in fields["queries"])
             report = cls(**fields)
             _refuse_non_finite(asdict(report), "report")
         except (KeyError, TypeError) as error:
