@@ -20,13 +20,14 @@ from ragd_tune.testing.fakes import FakePlugin, make_base, registry
 
 @dataclass(frozen=True)
 class Shop:
-    """The fake backend, its base, and an empty store that knows the base."""
+    """A backend, a base, and an empty store that knows the base."""
 
     plugin: FakePlugin
     registry: Registry
     base: BaseModel
     store: Store
     folder: Path
+    backend: str = "fake"
 
     def train(self, name: str, *, tuning: str = "lora", side: str = "both", **more: Value) -> Entry:
         """Train on the sample rows and commit the adapter."""
@@ -35,12 +36,12 @@ class Shop:
         options |= {"batch_size": 4, "learning_rate": 1e-3, "max_steps": 6, **more}
         plan = TrainPlan(
             kind="bi-encoder", objective="contrastive", tuning=tuning, side="both",
-            backend="fake", device="cpu", base=self.base, data_fingerprint="d" * 64,
+            backend=self.backend, device="cpu", base=self.base, data_fingerprint="d" * 64,
             rows_fingerprint=rows.fingerprint, options=options,
             out=Path(tempfile.mkdtemp(prefix="run-", dir=self.folder)) / "out",
         )  # fmt: skip
         result = self.registry.call(
-            "fake", "ragd_tune_train", plan=plan, rows=rows, emit=lambda event: None
+            self.backend, "ragd_tune_train", plan=plan, rows=rows, emit=lambda event: None
         )
         facts = result.facts
         draft = self.store.draft()
