@@ -48,6 +48,9 @@ def faults(path: Path) -> Iterator[str]:
         ("a conflict mark", CONFLICT),
         ("a path of one machine", HOME),
     ):
+        # Tests make up the paths of other people's machines.
+        if pattern is HOME and "tests" in path.parts:
+            continue
         if found := pattern.search(text):
             yield f"line {text.count(chr(10), 0, found.start()) + 1}: {what}"
 
