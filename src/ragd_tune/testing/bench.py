@@ -99,7 +99,10 @@ class Bench:
         """Return a plan in a folder of its own, whose path is unlike that of any other."""
         self._count += 1
         run = self.folder / f"run-{self._count}-{'x' * (self._count % 7)}"
-        values = self._defaults(cell)
+        own = self.registry.objectives[cell.objective].options
+        tuned = options_of_tuning(cell.tuning)
+        every = (*RUN, *own, *tuned, *self.backend.options)
+        values = {option.name: option.default for option in every}
         steps: dict[str, Value] = {"max_steps": self.author.steps}
         wanted = {**_QUICK, **steps, **self.author.options(cell), **options}
         values |= {name: value for name, value in wanted.items() if name in values}
@@ -116,13 +119,6 @@ class Bench:
             out=run / "out",
             options=values,
         )
-
-    def _defaults(self, cell: TrainCell) -> dict[str, Value]:
-        own = self.registry.objectives[cell.objective].options
-        return {
-            option.name: option.default
-            for option in (*RUN, *own, *options_of_tuning(cell.tuning), *self.backend.options)
-        }
 
     def train(
         self, plan: TrainPlan, rows: Rows, emit: Callable[[Event], None] | None = None
@@ -236,6 +232,13 @@ def snapshot(folder: Path) -> Files:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def differing(one: Run, two: Run) -> list[str]:
+    """Return the names of files that are not the same in both adapters."""
+    files = one.files, two.files
+    names = sorted(files[0].keys() | files[1].keys())
+    return [name for name in names if files[0].get(name) != files[1].get(name)]
 
 
 def digest(files: Files) -> str:

@@ -10,7 +10,7 @@ from ragd_tune.backends import Availability, TrainCell
 from ragd_tune.choose import Offer, choose_server, choose_trainer
 from ragd_tune.errors import NoBackendError
 from ragd_tune.testing.bench import Bench
-from ragd_tune.testing.hooks import COVERED, Hooks
+from ragd_tune.testing.hooks import COVERED, Hooks, why_not
 from ragd_tune.testing.probe import probe
 
 _DETECT = """
@@ -40,6 +40,11 @@ class Declares(Hooks):
             pytest.skip(f"{self.backend} cannot run here, so nothing was shown: {found.reason}")
         assert not found.reason
         assert found.devices
+
+    def test_a_declared_cell_is_tested_here_or_reported(self, declared: TrainCell) -> None:
+        why = why_not(declared, self.registry().backend(self.backend))
+        if why:
+            pytest.skip(f"{declared} was not tested: {why}")
 
     def test_an_objective_is_covered_by_the_suite_or_owned_up_to(self, objective: str) -> None:
         if objective in COVERED:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ragd_tune.backends import TrainCell
+from ragd_tune.backends import Backend, TrainCell
 from ragd_tune.objectives import Rows
 from ragd_tune.options import Value
 from ragd_tune.registry import Registry
@@ -63,24 +63,19 @@ class Hooks:
         return made
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Give every declared train cell its own tests; what cannot run here skips, with why."""
-        wanted = {"cell", "objective"} & set(metafunc.fixturenames)
-        if not wanted:
+        """Give every train cell that runs here its own tests, and every declared one a report."""
+        wanted = set(metafunc.fixturenames)
+        if not wanted & {"cell", "declared", "objective"}:
             return
         backend = self.registry().backend(self.backend)
-        found = backend.detect()
         cells = sorted(backend.train_cells)
         if "objective" in wanted:
             metafunc.parametrize("objective", sorted({cell.objective for cell in cells}))
-            return
-        params = []
-        for cell in cells:
-            why = found.reason or f"no {cell.device} here"
-            here = cell.device in found.devices and not found.reason
-            marks = () if here else (pytest.mark.skip(reason=f"{cell}: {why}"),)
-            if cell.objective in COVERED:
-                params.append(pytest.param(cell, id=_id(cell), marks=marks))
-        metafunc.parametrize("cell", params)
+        if "declared" in wanted:
+            metafunc.parametrize("declared", cells, ids=_id)
+        if "cell" in wanted:
+            here = [one for one in cells if not why_not(one, backend) and one.objective in COVERED]
+            metafunc.parametrize("cell", here, ids=_id)
 
     @pytest.fixture
     def bench(
@@ -93,6 +88,12 @@ class Hooks:
             node.stash[_BENCH] = Bench(author=self, registry=self.registry(), folder=folder)
         made: Bench = node.stash[_BENCH]
         return made
+
+
+def why_not(cell: TrainCell, backend: Backend) -> str:
+    """Return why ``cell`` cannot run on this machine; empty if it can."""
+    found = backend.detect()
+    return found.reason or ("" if cell.device in found.devices else f"no {cell.device} here")
 
 
 def _id(cell: TrainCell) -> str:

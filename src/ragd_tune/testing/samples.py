@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from itertools import product
 from typing import TYPE_CHECKING
 
+from ragd_tune.kinds import Profile
 from ragd_tune.objectives import Row, Rows
+from ragd_tune.plan import Device, Side
 
 if TYPE_CHECKING:
     from ragd_tune.data import DataSet
@@ -69,3 +73,41 @@ def tiny_data(*, queries: int = 48, seed: int = 0) -> DataSet:
     return DataSet.of(
         corpus=corpus, queries=asked, qrels=qrels, negatives=negatives, source="tiny data"
     )
+
+
+def odd_rows(text: str) -> list[Row]:
+    """Return four rows, half of whose texts are ``text``."""
+    rows: list[Row] = []
+    for i in range(4):
+        one, two = (text, f"garden {i}") if i % 2 else (f"garden {i}", f"{text} {i}")
+        rows.append(
+            {"query": one, "positive": two, "positive_key": f"k{i}", "relevant_keys": [f"k{i}"]}
+        )
+    return rows
+
+
+ODD = {
+    "scripts": "Überprüfung 檢索 поиск بحث חיפוש 🔎🏽 e\u0301 \u200b\ufeff",
+    "blank": " ",
+    "empty": "",
+    "long": "garden forest " * 2_000,
+    "one-long-word": "x" * 20_000,
+    "control": "tab\tline\nreturn\r\x01",
+}
+"""Texts that a user's files may hold."""
+
+
+_SIZES = (1, 2, 40, 500, 10_000, 1_000_000)
+_SIDES: tuple[Side, ...] = ("both", "query")
+_DEVICES: tuple[Device, ...] = ("cpu", "cuda", "mps")
+_MACHINES = ((1, 0), (2, 2 << 30), (64, 1 << 40))
+
+
+def profiles(tunings: tuple[str, ...]) -> Iterator[Profile]:
+    """Yield profiles of small and large data on small and large machines."""
+    for tuning, rows, side, device, (cores, memory) in product(
+        tunings, _SIZES, _SIDES, _DEVICES, _MACHINES
+    ):
+        yield Profile(
+            tuning=tuning, side=side, rows=rows, device=device, cores=cores, memory=memory
+        )

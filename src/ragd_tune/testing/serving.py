@@ -18,7 +18,7 @@ from ragd_tune.objectives import Row
 from ragd_tune.plan import Role
 from ragd_tune.testing.bench import Bench, Loaded, snapshot, steps_of
 from ragd_tune.testing.hooks import Hooks
-from ragd_tune.testing.training import ODD
+from ragd_tune.testing.samples import ODD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

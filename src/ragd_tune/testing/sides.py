@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 class Side:
     """A served model whose vectors are counts of words in a few places: it finds some answers."""
 
-    def __init__(self, dimension: int = 12) -> None:
+    places = 12
+
+    def __init__(self, dimension: int) -> None:
         self.facts = ModelFacts(dimension=dimension, max_length=256, pooling="mean")
 
     def embed(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
@@ -34,7 +36,7 @@ class Side:
     def fill(self, row: NDArray[np.float32], text: str, role: Role) -> None:
         """Fill in one vector."""
         for word in text.split():
-            row[crc32(word.encode()) % len(row)] += 1
+            row[crc32(word.encode()) % min(self.places, len(row))] += 1
 
     def rerank(self, requests: Sequence[RerankRequest]) -> list[NDArray[np.float32]]:
         """Return cosines."""
