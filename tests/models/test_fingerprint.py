@@ -363,3 +363,24 @@ def test_the_limit_of_tokens_is_the_encoders(
     ):
         (tmp_path / name).write_text(json.dumps(value), encoding="utf-8")
     assert length_limit(tmp_path) == limit
+
+
+def test_a_routers_own_modules_count(model: Path) -> None:
+    raw = {"types": {"query_0": "sentence_transformers.models.Dense"}}
+    (model / "router_config.json").write_text(json.dumps(raw), encoding="utf-8")
+    (model / "query_0").mkdir()
+    (model / "query_0" / "config.json").write_text('{"bias": true}', encoding="utf-8")
+    route = model / "query_0" / "model.safetensors"
+    save_file({"linear.weight": np.ones((2, 2), np.float32)}, route)
+    before = fingerprint(model)
+    save_file({"linear.weight": np.zeros((2, 2), np.float32)}, route)
+    changed = fingerprint(model)
+    (model / "query_0" / "config.json").write_text('{"bias": false}', encoding="utf-8")
+    assert len({before, changed, fingerprint(model)}) == 3
+
+
+@pytest.mark.parametrize("file", ["config.json", "config_sentence_transformers.json"])
+def test_settings_that_are_no_json_are_refused_by_name(model: Path, file: str) -> None:
+    (model / file).write_text("{", encoding="utf-8")
+    with pytest.raises(RefusedAdapterError, match=file.replace(".", r"\.")):
+        fingerprint(model)

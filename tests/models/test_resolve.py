@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from ragd_tune.errors import NotInstalledError, RefusedAdapterError
-from ragd_tune.models import fingerprint, resolve
+from ragd_tune.errors import NotInstalledError, RefusedAdapterError, TuneError
+from ragd_tune.models import fingerprint, length_limit, resolve
 from ragd_tune.models.hub import Wanted
 
 MINILM = "all-MiniLM-L6-v2"
@@ -435,3 +435,65 @@ def test_names_are_read_as_the_hub_writes_them(
     name: str, repos: tuple[str, ...], revision: str | None
 ) -> None:
     assert Wanted.parse(name) == Wanted(repos=repos, revision=revision)
+
+
+def test_the_hubs_own_switch_for_offline_work_is_obeyed(
+    home: Path, cache: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(NotInstalledError, match="not asked: offline"):
+        resolve("o/tiny", home=home, cache=cache, endpoint=hub.endpoint)
+    assert hub.asked == []
+
+
+def test_a_missing_carried_file_names_the_command_that_brings_it_back(
+    tmp_path: Path, home: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (carried(tmp_path, monkeypatch) / "model.safetensors").unlink()
+    with pytest.raises(NotInstalledError, match="is missing") as missed:
+        resolve(MINILM, offline=True, home=home, cache=cache)
+    assert "--force-reinstall" in missed.value.mend
+
+
+def test_a_missing_shard_is_named(model: Path, home: Path) -> None:
+    (model / "model.safetensors").unlink()
+    index = {"weight_map": {"a": "model-1-of-1.safetensors"}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(NotInstalledError, match=r"model-1-of-1\.safetensors is missing"):
+        resolve(str(model), home=home)
+
+
+@pytest.mark.parametrize("shard", ["../outside.safetensors", "/etc/passwd", "a\\b.safetensors"])
+def test_a_shard_elsewhere_is_refused(model: Path, home: Path, shard: str) -> None:
+    (model / "model.safetensors").unlink()
+    index = json.dumps({"weight_map": {"a": shard}})
+    (model / "model.safetensors.index.json").write_text(index, encoding="utf-8")
+    with pytest.raises(RefusedAdapterError):
+        resolve(str(model), home=home)
+
+
+ODD_JSON = ["[]", "3", "null", '"x"', "{}", '{"weight_map": 3}', '{"weight_map": {"a": 3}}',
+            '{"types": 3}', '{"types": ["x"]}', '{"prompts": "x"}', '{"prompts": [1]}',
+            '[{"type": 3}]', '[{"type": "sentence_transformers.models.Pooling", "path": 3}]',
+            "", "\x00", "[" * 100_000]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD_JSON, ids=[str(i) for i in range(len(ODD_JSON))])
+@pytest.mark.parametrize(
+    "file",
+    ["modules.json", "config.json", "tokenizer.json", "config_sentence_transformers.json",
+     "sentence_bert_config.json", "model.safetensors.index.json", "router_config.json",
+     "1_Pooling/config.json"],
+)  # fmt: skip
+def test_odd_json_is_refused_or_harmless_and_never_a_crash(
+    model: Path, home: Path, file: str, odd: str
+) -> None:
+    if file == "model.safetensors.index.json":
+        (model / "model.safetensors").unlink()
+    (model / file).write_text(odd, encoding="utf-8")
+    try:
+        found = resolve(str(model), home=home)
+    except TuneError as error:
+        assert str(model) in error.message or file in error.message  # noqa: PT017
+    else:
+        length_limit(found.path)

@@ -92,11 +92,12 @@ def _settings(root: Path) -> dict[str, object]:
     """Return prompts and similarity; what is not set and what is set to the default are one."""
     path = root / SETTINGS
     raw = _clean(_json(path), _NOISE) if path.is_file() and (root / MODULES).is_file() else {}
-    if not isinstance(raw, dict):
-        raise RefusedAdapterError(f"{path}: is not an object", mend="fetch the model again")
-    prompts = raw.get("prompts") or {}
+    prompts = (raw.get("prompts") or {}) if isinstance(raw, dict) else None
+    if not isinstance(raw, dict) or not isinstance(prompts, dict):
+        mend = "fetch the model again"
+        raise RefusedAdapterError(f"{path}: it, or its prompts, is no object", mend=mend)
     found: dict[str, object] = {name: value for name, value in raw.items() if value is not None}
-    found["prompts"] = {role: text for role, text in dict(prompts).items() if text}
+    found["prompts"] = {role: text for role, text in prompts.items() if text}
     found.setdefault("similarity_fn_name", "cosine")
     found.setdefault("model_type", "SentenceTransformer")
     return found

@@ -76,9 +76,7 @@ def _module(folder: Path, kind: str, place: str) -> Module:
 
 def _routes(folder: Path) -> Iterator[str]:
     """Yield the files of a router's own modules."""
-    _check_json(folder, "router_config.json")
-    raw = json.loads((folder / "router_config.json").read_bytes())
-    for place in sorted(raw.get("types", {})):
+    for place in sorted(_table(folder, "router_config.json", "types")):
         for path in _walk(folder / place):
             if path.suffix in _DATA:
                 yield path.relative_to(folder).as_posix()
@@ -89,11 +87,10 @@ def _weights(folder: Path) -> tuple[str, ...]:
     if (folder / WEIGHTS).is_file():
         return (WEIGHTS,)
     if (folder / INDEX).is_file():
-        _check_json(folder, INDEX)
-        shards = set(json.loads((folder / INDEX).read_bytes()).get("weight_map", {}).values())
+        shards = {str(shard) for shard in _table(folder, INDEX, "weight_map").values()}
         for shard in shards:
-            check_path(str(shard))
-        return tuple(sorted(map(str, shards)))
+            check_path(shard)
+        return tuple(sorted(shards))
     return ()
 
 
@@ -153,6 +150,19 @@ def _check_json(folder: Path, name: str) -> None:
             f"the base model in {folder} is refused: {error.message}",
             mend="take a model that the installed libraries know without code of its own",
         ) from error
+
+
+def _table(folder: Path, name: str, key: str) -> dict[str, object]:
+    """Return one object of a JSON file; what is not set is empty."""
+    _check_json(folder, name)
+    raw = json.loads((folder / name).read_bytes())
+    found = raw.get(key, {}) if isinstance(raw, dict) else None
+    if not isinstance(found, dict):
+        raise RefusedAdapterError(
+            f"the base model in {folder} is refused: {name} has no object {key!r}",
+            mend="fetch the model again",
+        )
+    return found
 
 
 def check_links(folder: Path) -> None:
