@@ -89,7 +89,8 @@ def plan(shop: Workshop, request: Request) -> Planned:
     settings = config.settle(relevant, [*layers, config.kind_defaults(defaults)])
     values = {name: setting.value for name, setting in settings.items()}
     rows = kind.rows(data, values)
-    base = resolve(_text(choices["base"].value) or kind.default_base, offline=request.offline)
+    name = _text(choices["base"].value) or kind.default_base
+    base = resolve(name, offline=request.offline, home=shop.store.root)
     draft = TrainPlan(
         kind=kind.name,
         objective=kind.objective,

@@ -53,6 +53,26 @@ def _row(index: int, passages: list[str], keys: list[str], draw: random.Random) 
     return row
 
 
+def translated_data(*, queries: int = 240, seed: int = 0) -> DataSet:
+    """Return a data set whose queries say the words of their passage in another language.
+
+    A base that never saw both finds next to nothing, and one that learned from the training
+    queries finds the new passages of the test queries: a gain that a proof can show.
+    """
+    from ragd_tune.data import DataSet, Document, Query
+
+    draw = random.Random(seed)
+    corpus, asked = {}, {}
+    qrels: dict[str, dict[str, dict[str, float]]] = {"train": {}, "dev": {}, "test": {}}
+    for number in range(queries):
+        qid, did = f"q{number}", f"d{number}"
+        words = draw.sample(WORDS[:24], 4)
+        corpus[did] = Document(id=did, text=" ".join(words), document=f"source{number}")
+        asked[qid] = Query(id=qid, text=" ".join(f"{word}o" for word in words[:3]))
+        qrels[("train", "dev", "train", "test", "train")[number % 5]][qid] = {did: 1.0}
+    return DataSet.of(corpus=corpus, queries=asked, qrels=qrels, source="translated data")
+
+
 def tiny_data(*, queries: int = 48, seed: int = 0) -> DataSet:
     """Return a data set with a quarter of its queries for dev, a quarter for test, and negatives.
 
