@@ -113,3 +113,12 @@ def test_every_code_that_a_check_of_data_finds_is_documented() -> None:
     assert len(found) > 40
     for code in found:
         assert f"`{code}`" in page
+
+
+def test_the_figures_of_the_gate_are_those_beside_the_code() -> None:
+    source = (ROOT / "src/ragd_tune/evaluate/significance.py").read_text(encoding="utf-8")
+    page = (ROOT / "docs/explanation/proof-and-gate.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^(\w.+?)  +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)$", source, re.MULTILINE)
+    assert len(rows) == 7
+    for row in rows:
+        assert f"| {' | '.join(row)} |" in page

@@ -52,11 +52,10 @@ def public(module: ModuleType) -> dict[str, object]:
 
 def described(item: object, level: str = "###") -> str:
     """Return a class with its fields and methods, or a function, as Markdown."""
-    if not inspect.isclass(item):
-        assert callable(item)
-        return (
-            f"{level} {item.__name__}\n\n```python\n{signature(item)}\n```\n\n{prose(item.__doc__)}"
-        )
+    if inspect.isfunction(item):
+        shown = f"```python\n{signature(item)}\n```"
+        return f"{level} {item.__name__}\n\n{shown}\n\n{prose(item.__doc__)}"
+    assert inspect.isclass(item)
     parts = [f"{level} {item.__name__}", prose(item.__doc__)]
     if dataclasses.is_dataclass(item):
         rows = [(f"`{f.name}`", f"`{f.type}`", _default(f)) for f in dataclasses.fields(item)]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+import pydantic
 from tools.reference.markdown import described, prose, public, table
 from tools.reference.words import EXITS, FIELDS, VARIABLES
 
@@ -111,7 +112,8 @@ def exit_codes() -> str:
     """Return the page of exit codes and errors."""
     codes = {n: v for n, v in vars(errors).items() if n.isupper() and isinstance(v, int)}
     rows = [(str(code), EXITS[name]) for name, code in sorted(codes.items(), key=lambda p: p[1])]
-    found = [e for e in public(errors).values() if inspect.isclass(e)]
+    made = public(errors).values()
+    found = [e for e in made if inspect.isclass(e) and issubclass(e, errors.TuneError)]
     classes = [
         (f"`{e.__name__}`", str(e.exit_code), prose(e.__doc__).split("\n")[0]) for e in found
     ]
@@ -131,7 +133,7 @@ def manifest() -> str:
         "The **content id** of an adapter is the sha256 of this file as canonical JSON. No times, "
         "paths, versions or proofs are in it: those are [records](store-layout.md#records).",
     ]  # fmt: skip
-    titles = {
+    titles: Mapping[type[pydantic.BaseModel], str] = {
         Manifest: "The manifest",
         BaseRef: "base",
         Prompts: "prompts",
