@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -22,14 +23,16 @@ def text(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def writer() -> ModuleType:
+def writer() -> Iterator[ModuleType]:
     path = ROOT / "tools" / "write_reference.py"
     spec = importlib.util.spec_from_file_location("write_reference", path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT)  # and what the script puts there goes, too
+        spec.loader.exec_module(module)
+        yield module
 
 
 @pytest.mark.parametrize(
