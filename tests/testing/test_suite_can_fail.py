@@ -1,12 +1,27 @@
-"""Each way of breaking a backend is caught, by the test that is there for it."""
+"""Each way of breaking a backend or a kind is caught, by the test that is there for it."""
 
 from __future__ import annotations
 
+from types import ModuleType
+
+import kinds
 import pytest
+import toys
+
+# pytester forgets what is imported inside a run, and NumPy cannot be imported twice.
+import ragd_tune.testing.backend_suite
+import ragd_tune.testing.kind_suite
+import ragd_tune.testing.sides  # noqa: F401
 
 pytest_plugins = ["pytester"]
 
-CAUGHT = {
+
+@pytest.fixture(autouse=True)
+def no_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+BACKENDS = {
     "DeclaresNothing": "declares_at_least_the_minimum",
     "LoadsNoBase": "declares_at_least_the_minimum",
     "CannotLoadItsOwn": "can_be_loaded_by_itself",
@@ -43,7 +58,24 @@ CAUGHT = {
     "ChokesOnNothing": "no_texts_give_no_vectors",
 }
 
-FILE = """
+KINDS = {
+    "SaysNothing": "says_what_it_is",
+    "TakesAnOptionOfTheCore": "options_are_its_own",
+    "DefaultsOutOfRange": "within_their_ranges",
+    "DefaultsForNothing": "within_their_ranges",
+    "BreaksTheSchema": "obey_the_schema",
+    "NeverRepeats": "the_same_data",
+    "LearnsFromTheTest": "no_test_query",
+    "PeeksAtTestJudgements": "never_use_what_the_test",
+    "LearnsFromNothing": "without_training_queries",
+    "AlwaysPasses": "equal_sides",
+    "ComparesWithItself": "a_better_side_passes",
+    "KeepsTheLeaks": "leaked_queries",
+    "HidesTheLooks": "looks_are_told",
+    "DrawsAnew": "same_proof_twice",
+}
+
+BACKEND = """
 from ragd_tune_toy import make_base
 from ragd_tune.testing import BackendSuite
 
@@ -55,27 +87,72 @@ class TestBroken(BackendSuite):
         return make_base(folder)
 """
 
+KIND = """
+from ragd_tune.testing import KindSuite
 
-def outcomes(pytester: pytest.Pytester, name: str, chosen: str) -> dict[str, int]:
-    pytester.makepyfile(test_broken=FILE.format(name=name))
+class TestBroken(KindSuite):
+    kind = "small"
+    registry_from = "kinds:registry_of_{name}"
+"""
+
+
+def outcomes(pytester: pytest.Pytester, text: str, name: str, chosen: str) -> dict[str, int]:
+    pytester.makepyfile(test_broken=text.format(name=name))
     run = pytester.runpytest_inprocess("-k", chosen, "-p", "no:cacheprovider", "-q")
     return run.parseoutcomes()
 
 
-@pytest.mark.parametrize(("name", "test"), CAUGHT.items())
-def test_a_broken_backend_fails(pytester: pytest.Pytester, name: str, test: str) -> None:
-    assert outcomes(pytester, name, test).get("failed", 0) > 0
-    sound = outcomes(pytester, "Sound", test)
+def is_caught(pytester: pytest.Pytester, text: str, name: str, test: str) -> bool:
+    """Say whether ``test`` fails for the broken one; it must pass for the sound one."""
+    sound = outcomes(pytester, text, "Sound", test)
     assert sound.get("passed", 0) > 0
     assert not sound.keys() & {"failed", "errors", "error"}
+    return outcomes(pytester, text, name, test).get("failed", 0) > 0
 
 
-def test_every_broken_backend_is_tried() -> None:
-    import toys
+@pytest.mark.parametrize(("name", "test"), BACKENDS.items())
+def test_a_broken_backend_fails(pytester: pytest.Pytester, name: str, test: str) -> None:
+    assert is_caught(pytester, BACKEND, name, test)
 
+
+@pytest.mark.parametrize(("name", "test"), KINDS.items())
+def test_a_broken_kind_fails(pytester: pytest.Pytester, name: str, test: str) -> None:
+    assert is_caught(pytester, KIND, name, test)
+
+
+@pytest.mark.parametrize(("module", "caught"), [(toys, BACKENDS), (kinds, KINDS)])
+def test_everything_broken_is_tried(module: ModuleType, caught: dict[str, str]) -> None:
     broken = {
         name
-        for name, one in vars(toys).items()
-        if isinstance(one, type) and issubclass(one, toys.Sound) and one is not toys.Sound
+        for name, one in vars(module).items()
+        if isinstance(one, type) and issubclass(one, module.Sound) and one is not module.Sound
     }
-    assert broken == set(CAUGHT)
+    assert broken == set(caught)
+
+
+def test_a_backend_that_is_not_installed_is_an_error_and_not_an_empty_run(
+    pytester: pytest.Pytester,
+) -> None:
+    text = BACKEND.replace('"toy"', '"nowhere"')
+    found = outcomes(pytester, text, "Sound", "loss_falls")
+    assert found.get("errors", 0) + found.get("failed", 0) > 0
+    assert "passed" not in found
+
+
+def test_a_backend_that_can_run_nothing_here_does_not_pass(pytester: pytest.Pytester) -> None:
+    found = outcomes(pytester, BACKEND, "GivesNoMend", "not slowest")
+    assert found.get("failed", 0) > 0
+
+
+def test_an_objective_that_is_owned_up_to_is_reported_and_not_passed(
+    pytester: pytest.Pytester,
+) -> None:
+    text = BACKEND.replace('backend = "toy"', 'backend = "toy"\n    uncovered = ("guesswork",)')
+    found = outcomes(pytester, text, "TrainsSomethingUncovered", "covered_by_the_suite")
+    assert (found["passed"], found["skipped"]) == (1, 1)
+
+
+def test_an_option_that_is_read_may_not_be_called_ignored(pytester: pytest.Pytester) -> None:
+    text = BACKEND.replace('backend = "toy"', 'backend = "toy"\n    ignores = ("temperature",)')
+    found = outcomes(pytester, text, "Sound", "reaches_the_training and temperature")
+    assert found.get("failed", 0) == 1
