@@ -78,7 +78,7 @@ class Sound:
             scores(trial.open_incumbent()),
             scores(trial.open_candidate()),
             gate_metric=self.gate_metric,
-            clusters={qid: number for number, qid in enumerate(judged)},
+            clusters=data.clusters(trial.split),
             known=data.known_and_new(trial.split)[0],
             exclude=trial.exclude,
             looks=trial.looks,

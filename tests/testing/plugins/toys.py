@@ -237,7 +237,7 @@ class ForgetsItsMoments(Sound):
             resume(training)
             training.moments = training.moments * 0
 
-        toy.Training.resume = forgetful  # type: ignore[method-assign]
+        toy.Training.resume = forgetful  # type: ignore[method-assign, assignment]
         try:
             return toy.ragd_tune_train(plan, rows, emit)
         finally:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from ragd_tune import hookimpl
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-    Tensors = dict[str, NDArray[np.float32]]
+    Tensors = dict[str, NDArray[Any]]
 
 BETAS = (0.9, 0.999)
 
@@ -84,9 +84,8 @@ def read(path: Path) -> tuple[Tensors, Mapping[str, str]]:
 
     try:
         with safe_open(path, framework="numpy") as file:
-            return {
-                name: file.get_tensor(name) for name in sorted(file.keys())
-            }, file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+            return tensors, file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise TuneError(f"{path}: not a model of the toy backend: {error}") from error
 
