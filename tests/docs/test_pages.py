@@ -110,10 +110,14 @@ def test_what_python_blocks_import_from_this_project_is_there(page: Path) -> Non
         if "->" in body.partition("\n")[0] and page.parent.name == "reference":
             continue  # a signature, not a program
         for node in ast.walk(ast.parse(body)):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ragd_tune"):
+            if isinstance(node, ast.ImportFrom) and _is_ours(node.module or ""):
                 module = importlib.import_module(node.module or "")
                 for one in node.names:
                     assert hasattr(module, one.name), f"{node.module}.{one.name}"
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == "ragd_tune"
 
 
 def test_every_page_is_in_the_navigation() -> None:
