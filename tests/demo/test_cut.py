@@ -249,7 +249,8 @@ def definition(draw: st.DrawFn, depth: int = 0) -> list[str]:
         doc = [repr(draw(WORDS))] if draw(st.booleans()) else []
         return [*lines, f"{head} " + "; ".join([*doc, *statements, "x = 2"]) + "  # é"]
     body = [draw(docstring())] if draw(st.booleans()) else []
-    if body and draw(st.booleans()):
+    followed: bool = draw(st.booleans())
+    if body and followed:
         body[0] += draw(st.sampled_from(["  # beside", ";", "; y = 1", " ; \\\n y = 1"]))
     body += ["# own", *statements]
     if depth < 2:

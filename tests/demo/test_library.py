@@ -152,12 +152,13 @@ def test_a_document_that_still_says_its_query_is_no_document(tmp_path: Path, sou
     assert list(read_pairs(modules(tmp_path, {"abc"}))) == []
 
 
-def test_short_queries_empty_bodies_and_examples_are_left_out(tmp_path: Path) -> None:
+def test_short_queries_empty_bodies_and_mere_notation_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "abc.py").write_text(
         'def a():\n    "Close the file."\n    return close_the_file_at_once(now=True)\n'
         'def b():\n    "Let sub-classes close the file."\n    raise NotImplementedError("close")\n'
         'def c():\n    ">>> this is an example"\n    return close_the_file_at_once(now=True)\n'
         'def d():\n    "Close the file at once."\n    x\n'
+        'def e():\n    "e(file, mode, buffering, at) -> int"\n    return close_the_file(now=True)\n'
     )
     assert list(read_pairs(modules(tmp_path, {"abc"}))) == []
 

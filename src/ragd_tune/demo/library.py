@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 import sys
 import sysconfig
 from collections import Counter
@@ -37,6 +38,9 @@ _LEFT_OUT = frozenset(
 )
 _TESTS = frozenset({"test", "tests", "idle_test"})
 _ORDER: dict[Side, int] = {"test": 0, "dev": 1, "train": 2}
+
+# ">>> f(1)" and "f(a, b) -> c" say how something is called, and not what it does
+_NOTATION = re.compile(r">>>.*|[\w.]+\(.*\)(\s*->\s*\S+)?\.?", re.DOTALL)
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +144,7 @@ def shorten(source: str, limit: int) -> str:
 
 def usable(piece: Piece, query: str, source: str) -> bool:
     """Say whether a pair is worth asking: enough on both sides, and no answer in the question."""
-    if not piece.does_something or len(source) < SHORTEST or query.startswith(">>>"):
+    if not piece.does_something or len(source) < SHORTEST or _NOTATION.fullmatch(query):
         return False
     words = [word for word in query.split() if any(map(str.isalpha, word))]
     return len(words) >= WORDS and _plain(query) not in _plain(source)
