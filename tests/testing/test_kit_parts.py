@@ -1,0 +1,93 @@
+"""The parts of the kit by themselves: fixtures, samples, sides, and what importing it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import ragd_tune.testing
+from ragd_tune.backends import Limits, RerankRequest
+from ragd_tune.data import check
+from ragd_tune.objectives import CONTRASTIVE_OBJECTIVE, batches, passage_keys
+from ragd_tune.testing import contrastive_rows, tiny_data
+from ragd_tune.testing.sides import Oracle, Side
+
+pytest_plugins = ["pytester"]
+
+FIXTURES = """
+import os
+from pathlib import Path
+
+def test_home(ragd_tune_home):
+    assert os.environ["RAGD_TUNE_HOME"] == str(ragd_tune_home)
+    assert list(ragd_tune_home.iterdir()) == []
+
+def test_registry(ragd_tune_registry):
+    assert "contrastive" in ragd_tune_registry.objectives
+
+def test_data(ragd_tune_data, ragd_tune_rows):
+    assert {"train", "dev", "test"} == set(ragd_tune_data.qrels)
+    assert ragd_tune_rows.train
+
+def test_base(ragd_tune_base):
+    assert any(ragd_tune_base.rglob("*.safetensors"))
+"""
+
+
+def test_the_fixtures_of_the_kit_work(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(FIXTURES)
+    run = pytester.runpytest_inprocess("-q", "-p", "ragd_tune.testing.fixtures")
+    run.assert_outcomes(passed=4)
+
+
+def test_the_plugin_that_pytest_loads_everywhere_imports_next_to_nothing() -> None:
+    heavy = ["numpy", "pydantic", "rich", "safetensors", "huggingface_hub", "yaml", "click"]
+    ask = (
+        "import pytest, sys; before = set(sys.modules); import ragd_tune.testing.fixtures; "
+        f"print(sorted((set(sys.modules) - before) & set({heavy})), "
+        "len([n for n in set(sys.modules) - before if n.startswith('ragd_tune')]))"
+    )
+    command = [sys.executable, "-c", ask]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "3"]
+
+
+def test_the_kit_has_every_name_that_it_promises_and_no_other() -> None:
+    for name in ragd_tune.testing.__all__:
+        assert getattr(ragd_tune.testing, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = ragd_tune.testing.nothing
+
+
+def test_the_sample_rows_are_rows_and_their_batches_have_different_sizes() -> None:
+    rows = contrastive_rows()
+    for part in (rows.train, rows.dev):
+        for number, row in enumerate(part):
+            CONTRASTIVE_OBJECTIVE.check(row, where=str(number))
+    made = batches(rows.train, batch_size=4, seed=0, epoch=0)
+    assert len({len(batch) for batch in made}) > 1
+    for batch in made:
+        keys = [passage_keys(rows.train[index]) & {"p0"} for index in batch]
+        assert sum(map(bool, keys)) <= 1, "rows that share a passage are kept apart"
+
+
+def test_the_sample_data_is_sound() -> None:
+    assert not check(tiny_data()).leaked
+
+
+def test_the_oracle_finds_what_the_words_do_not() -> None:
+    data = tiny_data()
+    query = data.queries["q2"].text
+    passages = tuple(document.passage for document in data.corpus.values())
+    asked = [RerankRequest(query=query, passages=passages)]
+    (scores,) = Oracle(data).rerank(asked)
+    assert passages[int(np.argmax(scores))] == data.corpus["d2"].passage
+    (poor,) = Side(dimension=12).rerank(asked)
+    assert poor.shape == (len(passages),)
+    assert Side(dimension=12).generate(["one\ntwo\n"], Limits()) == ["two"]
