@@ -20,9 +20,10 @@ NAME = "demo"
 
 SETTINGS: Mapping[str, Mapping[str, object]] = {
     "full": {"learning_rate": 5e-5, "batch_size": 32, "max_length": 128},
-    "lora": {"learning_rate": 5e-4, "batch_size": 32, "max_length": 128},
+    "lora": {"learning_rate": 1e-3, "batch_size": 32, "max_length": 128},
 }
-"""What did best on the dev split within five minutes on two cores, by tuning."""
+"""Settings by tuning. On the dev split (nDCG@10 of the base .6068) 60 steps gave .6989 with ``full``
+at 5e-5, .6993 at 1e-4 with a wider interval, and .6836 with ``lora`` at 1e-3."""
 
 EXAMPLES = 3
 
@@ -80,8 +81,8 @@ def prepare(shop: Workshop, given: Mapping[str, object], *, offline: bool = Fals
     started = time.perf_counter()
     shop.progress("reading Python's standard library", 0.0)
     data = dataset.keep(dataset.build(), shop.store.datasets / dataset.name())
-    chosen = {name: value for name, value in given.items() if value is not None}
-    own = SETTINGS.get(str(chosen.get("tuning")), {})
+    chosen = {"tuning": "full", **{name: one for name, one in given.items() if one is not None}}
+    own = SETTINGS.get(str(chosen["tuning"]), {})
     request = Request(kind=KIND, data=data.source, given={**own, **chosen}, offline=offline)
     return Ready(data=data, planned=plan(shop, request), started=started)
 
