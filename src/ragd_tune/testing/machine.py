@@ -16,7 +16,8 @@ class Machine:
 
     home: Path
     data: Path
-    base: Path
+    base: Path | str
+    backend: str = "fake"
 
     @classmethod
     def make(cls, folder: Path, monkeypatch: pytest.MonkeyPatch, *, queries: int = 240) -> Machine:
@@ -35,6 +36,6 @@ class Machine:
         return cls(home=folder / "home", data=folder / "data", base=base)
 
     def train(self, *more: str) -> list[str]:
-        """Return the arguments of a training by the fake backend."""
-        given = ("--data", str(self.data), "--base", str(self.base), "--backend", "fake")
+        """Return the arguments of a training by its backend."""
+        given = ("--data", str(self.data), "--base", str(self.base), "--backend", self.backend)
         return ["train", "bi-encoder", *given, *more]

@@ -1,0 +1,110 @@
+"""A training is killed at random moments; nothing that was kept is lost, nothing is half-written.
+
+Real processes, the real PyTorch backend. CI kills a few times, ``tox -e proof`` fifty.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragd_tune.cli import run
+from ragd_tune.store import Store
+from ragd_tune.testing.machine import Machine
+
+STEPS = ("--max-steps", "120", "--checkpoint-steps", "4", "--learning-rate", "0.003")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX's")
+
+
+@pytest.mark.slow
+def test_a_few_kills_cost_nothing_but_time(
+    real: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kill_and_compare(real, capsys, kills=4)
+
+
+@pytest.mark.proof
+def test_fifty_kills_cost_nothing_but_time(
+    real: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kill_and_compare(real, capsys, kills=50)
+
+
+def kill_and_compare(real: Machine, capsys: pytest.CaptureFixture[str], *, kills: int) -> None:
+    """Kill, look at the store, go on; the end must be that of an undisturbed run."""
+    undisturbed = summary(real, capsys, "--name", "undisturbed")
+    assert run(["adapters", "activate", "undisturbed", "--force"]) == 0
+    draw = random.Random(0)
+    alive = undisturbed["seconds"] + 6  # the moments include the start and the load
+    for number in range(kills):
+        start_and_kill(real, draw.uniform(0, alive), whole=number % 2 == 0)
+        store = Store()
+        assert store.verify() == ()
+        active = store.active("embedder")
+        assert active is not None
+        assert active.id == undisturbed["id"]
+    resumed = summary(real, capsys, "--name", "disturbed")
+    assert resumed["adapter"] == pytest.approx(undisturbed["adapter"], abs=0.005)
+    assert Store().verify() == ()
+    sys.stderr.write(f"{kills} kills; resumed: {resumed['adapter']}, {resumed['id'][:12]}\n")
+
+
+def command(real: Machine) -> list[str]:
+    more = ["--resume"] if any(real.home.glob("runs/*/checkpoints/*")) else ["--fresh"]
+    return real.train(*STEPS, *more)
+
+
+def summary(
+    real: Machine, capsys: pytest.CaptureFixture[str], *more: str
+) -> dict[str, Any]:
+    capsys.readouterr()
+    assert run([*command(real), "--json", *more]) in {0, 3}
+    told = json.loads(capsys.readouterr().out)
+    assert isinstance(told, dict)
+    return told
+
+
+def start_and_kill(real: Machine, after: float, *, whole: bool) -> None:
+    """Kill the command, or the command and its worker at once, unless it has ended by then."""
+    arguments = [sys.executable, "-m", "ragd_tune", *command(real), "--no-proof"]
+    with subprocess.Popen(
+        arguments, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        try:
+            process.wait(timeout=after)
+        except subprocess.TimeoutExpired:
+            if whole:
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+        process.wait()
+    wait_until_free(real)
+
+
+def wait_until_free(real: Machine) -> None:
+    """A worker that outlived its parent ends after its step: wait for it, by its log's lock."""
+    for _ in range(1500):
+        listed = subprocess.run(
+            ["ps", "-e", "-ww", "-o", "args"], capture_output=True, text=True, check=True
+        )
+        mine = [line for line in listed.stdout.splitlines() if str(real.home) in line]
+        if not [line for line in mine if "ragd_tune.worker" in line]:
+            return
+        time.sleep(0.05)
+    raise AssertionError("a worker outlived its parent for more than a minute")
+
+
+def test_the_run_folder_is_where_the_checkpoints_are(real: Machine) -> None:
+    assert command(real)[-1] == "--fresh"
+    kept = Path(real.home, "runs", "x", "checkpoints", "step-1")
+    kept.mkdir(parents=True)
+    assert command(real)[-1] == "--resume"
