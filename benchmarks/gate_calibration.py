@@ -4,8 +4,8 @@ Run from the checkout:  python benchmarks/gate_calibration.py
 For a real run:         python benchmarks/gate_calibration.py --differences FILE...
 
 FILE is what ``ragd-tune train`` or ``ragd-tune evaluate`` print with ``--json``: the proof in it
-holds the scores of each query. Every figure is the percentage of cases in which the lower end of a 95%
-interval lies above 0; 2.5 is ideal where nothing is better, and at most 3.5 is what we ask for.
+holds the scores of each query. Every figure is the percentage of cases in which the lower end of a
+95% interval lies above 0; 2.5 is ideal where nothing is better, and at most 3.5 is what we ask for.
 """
 
 from __future__ import annotations

@@ -177,7 +177,9 @@ def _pairs(node: Node, path: Path) -> list[_Pair]:
 
     where = f"{path}:{node.start_mark.line + 1}"
     if not isinstance(node, yaml.MappingNode):
-        raise UsageError(f"{where}: expected `option: value` lines", mend="see docs/how-to")
+        raise UsageError(
+            f"{where}: expected `option: value` lines", mend="see docs/how-to/configure.md"
+        )
     pairs: list[_Pair] = []
     seen: set[str] = set()
     for key, value in node.value:
@@ -196,8 +198,7 @@ def _construct(node: Node, place: str) -> object:
     import yaml
 
     try:
-        constructor = yaml.SafeLoader("")
-        raw: object = constructor.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        raw: object = yaml.SafeLoader("").construct_object(node, deep=True)
     except yaml.YAMLError as error:
         raise UsageError(f"{place}: cannot be read: {error}", mend="give a plain value") from error
     return raw

@@ -274,9 +274,7 @@ def _put(into: dict[str, Any], name: str, item: Any, kind: type) -> None:
     into[name] = item
 
 
-def _refuse_unreachable(
-    manager: pluggy.PluginManager, plugin: object, declared: _Declared
-) -> None:
+def _refuse_unreachable(manager: pluggy.PluginManager, plugin: object, declared: _Declared) -> None:
     if declared.backends:
         return
     for caller in manager.get_hookcallers(plugin) or ():

@@ -3,6 +3,8 @@
 No traceback, and nothing written: neither to the store nor beside the data.
 """
 
+# ruff: noqa: E501 - the cases are a table, one line each
+
 from __future__ import annotations
 
 import gzip
@@ -37,7 +39,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def good_data(folder: Path) -> None:
     (folder / "qrels").mkdir(parents=True)
-    lines = [json.dumps({"_id": f"d{n}", "title": "", "text": f"passage {n} of {n * 7}"}) for n in range(60)]
+    lines = [
+        json.dumps({"_id": f"d{n}", "title": "", "text": f"passage {n} of {n * 7}"})
+        for n in range(60)
+    ]
     (folder / "corpus.jsonl").write_text("\n".join(lines) + "\n")
     lines = [json.dumps({"_id": f"q{n}", "text": f"what is {n * 13} for"}) for n in range(60)]
     (folder / "queries.jsonl").write_text("\n".join(lines) + "\n")
@@ -114,7 +119,9 @@ def archive_with(name: str, content: bytes) -> Callable[[Path], None]:
 
 def leak(folder: Path) -> None:
     text = (folder / "data" / "queries.jsonl").read_text()
-    (folder / "data" / "queries.jsonl").write_text(text.replace("what is 520 for", "What is 0 for?"))
+    (folder / "data" / "queries.jsonl").write_text(
+        text.replace("what is 520 for", "What is 0 for?")
+    )
 
 
 def no_train(folder: Path) -> None:

@@ -42,4 +42,6 @@ def test_help_imports_no_framework_no_plugin_and_no_command() -> None:
 @pytest.mark.parametrize("command", [["plugins"], ["train", "bi-encoder", "--help"], ["doctor"]])
 def test_looking_around_imports_no_framework(command: list[str]) -> None:
     loaded = modules_after(f"from ragd_tune.cli import run; run({command!r})")
-    assert [n for n in ("torch", "transformers", "sentence_transformers", "peft") if n in loaded] == []
+    assert [
+        n for n in ("torch", "transformers", "sentence_transformers", "peft") if n in loaded
+    ] == []

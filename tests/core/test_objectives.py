@@ -96,7 +96,9 @@ def test_a_row_of_the_wrong_shape_is_refused_with_its_place_and_field() -> None:
 
 @given(many_rows())
 @settings(max_examples=30, deadline=None)
-def test_rows_survive_the_way_to_a_worker(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> None:
+def test_rows_survive_the_way_to_a_worker(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Row]
+) -> None:
     folder: Path = tmp_path_factory.mktemp("rows")
     made = Rows(objective="contrastive", train=rows, dev=rows[:2])
     made.write(folder)

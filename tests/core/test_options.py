@@ -79,7 +79,11 @@ def test_a_bad_value_is_refused_with_its_place_and_the_range(name: str, raw: obj
     assert caught.value.exit_code == 2
 
 
-@given(st.one_of(st.none(), st.text(), st.integers(), st.floats(), st.lists(st.integers()), st.booleans()))
+@given(
+    st.one_of(
+        st.none(), st.text(), st.integers(), st.floats(), st.lists(st.integers()), st.booleans()
+    )
+)
 def test_whatever_is_given_is_a_value_or_a_usage_error(raw: object) -> None:
     for option in BY_NAME.values():
         try:

@@ -68,7 +68,9 @@ def test_events_and_results_survive_json() -> None:
         peak_bytes=10**9,
         losses=((1, 2.5), (2, 2.0)),
         estimate=estimate,
-        facts=ModelFacts(dimension=384, max_length=256, dimensions=(384, 96), prompts={"query": "q: "}),
+        facts=ModelFacts(
+            dimension=384, max_length=256, dimensions=(384, 96), prompts={"query": "q: "}
+        ),
         versions={"torch": "2"},
     )
     assert TrainResult.from_json(json.loads(json.dumps(result.to_json()))) == result

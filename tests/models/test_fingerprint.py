@@ -70,8 +70,8 @@ def test_sharding_and_the_order_of_tensors_do_not_matter(
     for file, inside in shards.items():
         save_file(inside, copy / file, metadata={"format": "pt"})
     weight_map = {name: file for file, inside in shards.items() for name in inside}
-    index = {"metadata": {"total_size": 1}, "weight_map": weight_map}
-    (copy / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    listed = {"metadata": {"total_size": 1}, "weight_map": weight_map}
+    (copy / "model.safetensors.index.json").write_text(json.dumps(listed), encoding="utf-8")
     assert fingerprint(copy) == fingerprint(model)
 
 
@@ -166,9 +166,7 @@ def test_what_changes_the_vectors_changes_the_fingerprint(model: Path, what: str
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_one_bit_of_any_tensor_changes_the_fingerprint(
-    model: Path, data: st.DataObject
-) -> None:
+def test_one_bit_of_any_tensor_changes_the_fingerprint(model: Path, data: st.DataObject) -> None:
     file = data.draw(st.sampled_from(["model.safetensors", "2_Dense/model.safetensors"]))
     raw = bytearray((model / file).read_bytes())
     start = 8 + int.from_bytes(raw[:8], "little")

@@ -61,9 +61,7 @@ def test_a_local_folder_comes_first(
     assert (found.source, found.path) == ("path", (here / MINILM).resolve())
 
 
-def test_the_hubs_cache_comes_before_the_carried_copy(
-    model: Path, home: Path, cache: Path
-) -> None:
+def test_the_hubs_cache_comes_before_the_carried_copy(model: Path, home: Path, cache: Path) -> None:
     snapshot = into_cache(cache, f"sentence-transformers/{MINILM}", model)
     found = resolve(MINILM, offline=True, home=home, cache=cache)
     assert (found.source, found.path, found.revision) == ("cache", snapshot, SHA)

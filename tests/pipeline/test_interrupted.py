@@ -47,7 +47,9 @@ def has_checkpoint(machine: Machine) -> bool:
 def worker_of(machine: Machine) -> int:
     """Return the worker's process id: its command line names the run's folder."""
     run_folder = str(events(machine).parent)
-    listed = subprocess.run(["ps", "-e", "-ww", "-o", "pid,args"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-e", "-ww", "-o", "pid,args"], capture_output=True, text=True, check=True
+    )
     for line in listed.stdout.splitlines():
         if "ragd_tune.worker" in line and run_folder in line:
             return int(line.split()[0])
@@ -77,7 +79,9 @@ def test_the_end_of_a_resumed_run_is_that_of_an_undisturbed_one(machine: Machine
     assert run(machine.train(*few, "--name", "undisturbed")) == 0
     command = [sys.executable, "-m", "ragd_tune", *machine.train(*few, "--seed", "0")]
     for _ in range(3):
-        process = subprocess.Popen([*command, *(["--resume"] if has_kept(machine) else ["--fresh"])])
+        process = subprocess.Popen(
+            [*command, *(["--resume"] if has_kept(machine) else ["--fresh"])]
+        )
         path = events(machine)
         size = path.stat().st_size if path.is_file() else 0
         while process.poll() is None and (not path.is_file() or path.stat().st_size <= size + 2000):

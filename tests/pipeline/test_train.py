@@ -113,7 +113,7 @@ def test_an_adapter_crosses_to_another_store_and_its_proof_does_not_count_there(
 def test_a_backend_that_fails_is_one_message_and_leaves_nothing_in_the_store(
     machine: Machine, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    (machine.base / "model.safetensors").write_bytes(b"")
+    Path(machine.base, "model.safetensors").write_bytes(b"")
     assert run(machine.train()) in {1, 4}
     assert "Traceback" not in capsys.readouterr().err
     assert Store().list() == []

@@ -63,9 +63,7 @@ def command(real: Machine) -> list[str]:
     return real.train(*STEPS, *more)
 
 
-def summary(
-    real: Machine, capsys: pytest.CaptureFixture[str], *more: str
-) -> dict[str, Any]:
+def summary(real: Machine, capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
     capsys.readouterr()
     assert run([*command(real), "--json", *more]) in {0, 3}
     told = json.loads(capsys.readouterr().out)

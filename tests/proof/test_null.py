@@ -1,8 +1,8 @@
 """The gate accepts nothing that is not better: flipped signs, shuffled pairs, the luckiest of 20.
 
-``tox -e proof`` runs all-MiniLM-L6-v2 on the whole shared API set, CI the same model on a part of it.
-A random encoder would not do: it gets better at telling texts apart from shuffled pairs too, and
-the gate rightly says so.
+``tox -e proof`` runs all-MiniLM-L6-v2 on the whole shared API set, CI the same model on a part of
+it. A random encoder would not do: it gets better at telling texts apart from shuffled pairs too,
+and the gate rightly says so.
 """
 
 from __future__ import annotations
@@ -166,7 +166,9 @@ def judge_the_luckiest(
     gains = {}
     for seed in range(count):
         name = f"try{seed}"
-        _, found = trained(null, capsys, "--seed", str(seed), "--split", "dev", "--name", name, *more)
+        _, found = trained(
+            null, capsys, "--seed", str(seed), "--split", "dev", "--name", name, *more
+        )
         gains[name] = found["difference"]
     best = max(gains, key=lambda name: gains[name])
     capsys.readouterr()

@@ -66,6 +66,4 @@ def shop(tmp_path: Path) -> Shop:
     store = Store(tmp_path / "home")
     base = BaseModel(name="fake-base", path=path, fingerprint=fingerprint(path))
     remember(store.root, base)
-    return Shop(
-        plugin=plugin, registry=registry(plugin), base=base, store=store, folder=tmp_path
-    )
+    return Shop(plugin=plugin, registry=registry(plugin), base=base, store=store, folder=tmp_path)

@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,10 +218,10 @@ def test_a_lazy_embedder_knows_itself_before_it_loads(shop: Any) -> None:
     shop.plugin.calls.clear()
     found = opened(shop, "mine", lazy=True)
     assert (found.dimension, found.space, found.symmetric) == (16, entry.manifest.space, True)
-    assert not found.is_loaded
+    loaded = [found.is_loaded]
     assert shop.plugin.calls == []
     found.embed(TEXTS)
-    assert found.is_loaded
+    assert [*loaded, found.is_loaded] == [False, True]
     assert shop.plugin.calls == ["load", "embed"]
 
 
@@ -267,7 +268,7 @@ def test_many_threads_load_once_and_get_their_own_answers(shop: Any) -> None:
         together.wait()
         got[number] = found.embed_single(words[number])
 
-    run_all([lambda number=number: work(number) for number in range(len(words))])
+    run_all([partial(work, number) for number in range(len(words))])
     np.testing.assert_allclose([got[n] for n in range(len(words))], expected, atol=1e-6)
     assert shop.plugin.calls.count("load") == 1
 

@@ -125,7 +125,7 @@ def test_vectors_that_break_the_contract_are_refused_naming_the_backend(
 
 
 def test_a_text_without_a_known_word_may_have_the_zero_vector(shop: Any) -> None:
-    served(shop, UNIT[:2] * np.float32([[0], [1]])).embed(["", "b"], "query")
+    served(shop, UNIT[:2] * np.array([[0], [1]], np.float32)).embed(["", "b"], "query")
 
 
 def test_lengths_are_free_where_the_model_does_not_normalise(shop: Any) -> None:
@@ -165,7 +165,7 @@ EMPTY = np.zeros(0, np.float32)
 BAD_SCORES: dict[str, tuple[Any, str]] = {
     "a request too few": ([np.zeros(2, np.float32)], "no list of 2 arrays"),
     "a score too few": ([np.zeros(1, np.float32), EMPTY], "1 scores for the 2 passages"),
-    "NaN": ([np.float32([0, np.nan]), EMPTY], "score of request 0, passage 1"),
+    "NaN": ([np.array([0, np.nan], np.float32), EMPTY], "score of request 0, passage 1"),
     "float64": ([np.zeros(2), EMPTY], "scores of request 0 of dtype float64"),
 }
 
@@ -178,7 +178,7 @@ def test_scores_that_break_the_contract_are_refused(shop: Any, what: str) -> Non
 
 
 def test_sound_scores_and_texts_pass(shop: Any) -> None:
-    scores = [np.float32([0.1, 0.2]), EMPTY]
+    scores = [np.array([0.1, 0.2], np.float32), EMPTY]
     assert served(shop, scores).rerank(REQUESTS) == scores
     assert served(shop, ["x", "y"]).generate(["a", "b"], Limits()) == ["x", "y"]
 
@@ -283,7 +283,5 @@ def test_an_export_is_loaded_again_as_a_base_with_the_same_vectors(
             model.export("gguf", tmp_path / "other")
     assert all(file.is_file() for file in files)
     moved = replace(shop.base, path=tmp_path / "made")
-    with open_model(
-        shop.registry, objective="contrastive", format="base", base=moved
-    ) as again:
+    with open_model(shop.registry, objective="contrastive", format="base", base=moved) as again:
         np.testing.assert_array_equal(again.embed(texts, "query"), before)

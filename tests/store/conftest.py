@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from ragd_tune.store import Entry, Manifest, Store
@@ -32,7 +33,11 @@ FIELDS: dict[str, Any] = {
 
 def fill(folder: Path, value: float) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {"lora_A": np.full((2, 4), value, np.float32), "lora_B": np.ones((4, 2), np.float16)}
+    ones: NDArray[Any] = np.ones((4, 2), np.float16)
+    weights: dict[str, NDArray[Any]] = {
+        "lora_A": np.full((2, 4), value, np.float32),
+        "lora_B": ones,
+    }
     save_file(weights, folder / "adapter_model.safetensors")
     (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 2}', encoding="utf-8")
     (folder / "1_Pooling").mkdir(exist_ok=True)

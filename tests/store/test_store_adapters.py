@@ -143,7 +143,7 @@ def test_an_ambiguous_id_is_refused_with_the_candidates(store: Store, put: Put) 
 
 def test_an_adapter_of_another_kind_is_not_taken_for_this_one(store: Store, put: Put) -> None:
     put(1.0)
-    assert store.get("adapter-1", kind="bi-encoder")
+    assert store.get("adapter-1", kind="bi-encoder").kind == "bi-encoder"
     with pytest.raises(StoreError, match="adapter-1 is a bi-encoder, not a colbert"):
         store.get("adapter-1", kind="colbert")
 

@@ -216,13 +216,18 @@ CONTENT: dict[str, tuple[Spoil, str]] = {
     ),
 }
 
+
 # Refused for what they say, or for what lies there that no manifest can describe.
+def move_manifest_out(folder: Path) -> None:
+    (folder / FILE).rename(folder.parent / "m.json")
+
+
 SHAPE: dict[str, tuple[Spoil, str]] = {
     "a link to a file outside": (link("notes.json", "/etc/hosts"), "notes.json: a link, to"),
     "a link to a folder outside": (link("sub", ".."), "sub: a link, to '..'"),
     "a dangling link": (link("notes.json", "nowhere"), "notes.json: a link, to 'nowhere'"),
     "a linked manifest": (
-        both(lambda f: (f / FILE).rename(f.parent / "m.json"), link(FILE, "../m.json")),
+        both(move_manifest_out, link(FILE, "../m.json")),
         f"{FILE}: a link",
     ),
     "a hard link": (hard_link, "notes.json: a hard link"),

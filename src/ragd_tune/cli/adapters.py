@@ -121,7 +121,9 @@ def activate(adapter: str, *, force: bool, as_json: bool) -> None:
 
 
 @adapters.command()
-@click.argument("slot", default="embedder", type=click.Choice(["embedder", "reranker", "generator"]))
+@click.argument(
+    "slot", default="embedder", type=click.Choice(["embedder", "reranker", "generator"])
+)
 @_JSON
 def rollback(slot: str, *, as_json: bool) -> None:
     """Undo the last activation of SLOT (embedder unless given)."""

@@ -71,8 +71,19 @@ def show_findings(findings: tuple[Finding, ...], totals: Mapping[str, int], most
 @click.argument("out", type=_PATH)
 @click.option("--dev", default=0.1, show_default=True, help="Share of the queries for dev.")
 @click.option("--test", default=0.2, show_default=True, help="Share of the queries for test.")
-@click.option("--hold-back-known", default=0.0, show_default=True, help="Share of known queries.")
-@click.option("--by", type=click.Choice(["document", "group"]), default="document")
+@click.option(
+    "--hold-back-known",
+    default=0.0,
+    show_default=True,
+    help="Share of test queries to take about documents that training knows.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["document", "group"]),
+    default="document",
+    show_default=True,
+    help="What stays on one side: source documents, or whole groups (topics).",
+)
 @click.option("--gz", is_flag=True, help="Write compressed files.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--force", is_flag=True, help="Replace what is at OUT.")
@@ -94,9 +105,7 @@ def split(
     from ragd_tune.data import read, stats, write
     from ragd_tune.data import split as divide
 
-    made = divide(
-        read(path), seed=seed, dev=dev, test=test, by=by, hold_back_known=hold_back_known
-    )
+    made = divide(read(path), seed=seed, dev=dev, test=test, by=by, hold_back_known=hold_back_known)
     write(made, out, force=force, compress=gz)
     if as_json:
         show_json({"out": str(out), "stats": stats(made).to_json()})

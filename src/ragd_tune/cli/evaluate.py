@@ -16,7 +16,13 @@ from ragd_tune.options import Option
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Data set.")
 @click.option("--split", default="test", show_default=True, help="Split to compare on.")
 @click.option("--dims", default="", help="Also compare at these dimensions, comma-separated.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="Where to run the models.",
+)
 @click.option("--strict", is_flag=True, help="Leaked queries are an error.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(

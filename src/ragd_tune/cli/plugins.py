@@ -131,7 +131,10 @@ def doctor(*, as_json: bool) -> int:
 def _missing(registry: Registry, offers: list[Offer]) -> list[tuple[str, str]]:
     gaps = [(f"{o.backend.name}: {o.found.reason}", o.found.mend) for o in offers if o.found.reason]
     gaps += [
-        (f"the plugin {p.name} is broken: {p.error}", f"pip install --force-reinstall {p.distribution}")
+        (
+            f"the plugin {p.name} is broken: {p.error}",
+            f"pip install --force-reinstall {p.distribution}",
+        )
         for p in registry.plugins
         if p.state == "broken"
     ]

@@ -67,7 +67,7 @@ def tell(made: Trained, report: Report | None, *, as_json: bool) -> None:
     if report is None:
         click.echo("nothing is proven yet: `ragd-tune evaluate` compares it with its base")
     click.echo(f"use it:  ragd-tune adapters activate {made.id[:12]}")
-    click.echo(f'         python -c \'import ragd_tune; e = ragd_tune.load("{made.id[:12]}")\'')
+    click.echo(f"         python -c 'import ragd_tune; e = ragd_tune.load(\"{made.id[:12]}\")'")
 
 
 def cost(made: Trained) -> str:

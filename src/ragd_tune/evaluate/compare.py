@@ -51,10 +51,10 @@ def compare(
     """Compare two systems' scores, as they are or by dimension; all must hold the same queries.
 
     ``clusters`` names a cluster for each query id, ``known`` are the ids whose documents training
-    saw (:class:`ragd_tune.data.DataSet` knows both), ``exclude`` ids to take out: leaks, counted
-    where the scores hold them. ``gate_dims`` is the largest dimension unless given. ``texts`` of the queries
-    go into the lists of those that moved most. Any metric that is in both is compared, also ones
-    that are not of this package.
+    saw (:class:`ragd_tune.data.DataSet` tells both), ``exclude`` ids to take out: leaks, counted
+    where the scores hold them. ``gate_dims`` is the largest dimension unless given. ``texts`` of
+    the queries go into the lists of those that moved most. Any metric that is in both is compared,
+    also ones that are not of this package.
 
     :raises DataError: no query is left to compare.
     :raises UsageError: the gate's metric or dimension was not measured.

@@ -106,9 +106,7 @@ def plan(shop: Workshop, request: Request) -> Planned:
     )
     run = shop.store.runs / draft.id[:16]
     made = _at(draft, run / "out")
-    return Planned(
-        plan=made, kind=kind, data=data, rows=rows, settings={**choices, **settings}
-    )
+    return Planned(plan=made, kind=kind, data=data, rows=rows, settings={**choices, **settings})
 
 
 def _at(plan: TrainPlan, out: Path) -> TrainPlan:

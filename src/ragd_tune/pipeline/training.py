@@ -185,5 +185,3 @@ def _finish(run: Path) -> None:
     """Keep the plan, the events and the log; the weights are in the store now."""
     for leftover in ("checkpoints", "out", "rows"):
         _remove(run / leftover)
-
-

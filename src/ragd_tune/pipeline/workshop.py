@@ -44,6 +44,4 @@ def workshop(
     progress: Callable[[str, float], None] = _silent,
 ) -> Workshop:
     """Open the store at ``home`` (else ``$RAGD_TUNE_HOME``, else ``~/.ragd/tune``)."""
-    return Workshop(
-        registry=discover(), store=Store(home), observe=observe, progress=progress
-    )
+    return Workshop(registry=discover(), store=Store(home), observe=observe, progress=progress)
