@@ -21,9 +21,11 @@ ARCHITECTURES = ("bert", "xlm-roberta", "mpnet", "modernbert", "nomic_bert")
 HIDDEN = 32
 """Dimension of the vectors."""
 
-_BERT = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_FAIRSEQ = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-_ROLES = {
+_Special = tuple[str, ...]
+
+_BERT: _Special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_FAIRSEQ: _Special = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+_ROLES: dict[_Special, _Special] = {
     _BERT: ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
     _FAIRSEQ: ("<pad>", "<unk>", "<s>", "</s>", "<mask>"),
 }
@@ -68,7 +70,7 @@ def tiny_encoder(
 
 
 def _settings(
-    architecture: str, special: tuple[str, ...], size: int, dropout: float, max_length: int
+    architecture: str, special: _Special, size: int, dropout: float, max_length: int
 ) -> dict[str, Any]:
     padding, _, first, last, _ = (special.index(token) for token in _ROLES[special])
     settings: dict[str, Any] = {
@@ -83,7 +85,7 @@ def _settings(
         "eos_token_id": last,
     }
     if architecture == "modernbert":
-        names = ("embedding_dropout", "mlp_dropout", "attention_dropout")
+        names: tuple[str, ...] = ("embedding_dropout", "mlp_dropout", "attention_dropout")
         settings |= {
             "cls_token_id": first,
             "sep_token_id": last,
@@ -97,16 +99,14 @@ def _settings(
     return settings | dict.fromkeys(names, dropout)
 
 
-def _vocabulary(special: tuple[str, ...]) -> dict[str, int]:
+def _vocabulary(special: _Special) -> dict[str, int]:
     """Return ids: whole words of the samples, else their characters, so that no text is lost."""
     letters = string.ascii_lowercase + string.digits + string.punctuation
     pieces = [*special, *letters, *(f"##{letter}" for letter in letters), *WORDS]
     return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
 
 
-def _tokenizer(
-    transformers: Any, words: dict[str, int], special: tuple[str, ...], max_length: int
-) -> Any:
+def _tokenizer(transformers: Any, words: dict[str, int], special: _Special, max_length: int) -> Any:
     tokenizers = import_module("tokenizers")
     padding, unknown, first, last, mask = _ROLES[special]
     made = tokenizers.Tokenizer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ragd_tune.errors import TuneError
@@ -27,10 +27,10 @@ def prove(trial: Trial, *, gate_metric: str, incumbent: str) -> Report:
     data, split = trial.data, trial.split
     before = _scores(trial, trial.open_incumbent, "incumbent")
     after = _scores(trial, trial.open_candidate, "candidate")
-    shared = sorted(before.keys() & after.keys(), reverse=True)
+    one, two = _alike(before, after)
     return compare(
-        {size: before[size] for size in shared},
-        {size: after[size] for size in shared},
+        one,
+        two,
         gate_metric=gate_metric,
         clusters=data.clusters(split),
         known=data.known_and_new(split)[0],
@@ -58,6 +58,23 @@ def _scores(trial: Trial, open_: Callable[[], Served], side: str) -> dict[int, S
         dims=sorted(set(trial.dimensions) | {queries.shape[1]}, reverse=True),
         texts=texts,
     )
+
+
+def _alike(
+    before: Mapping[int, Scores], after: Mapping[int, Scores]
+) -> tuple[dict[int | None, Scores], dict[int | None, Scores]]:
+    """Return what can be compared: the dimensions that both have.
+
+    Where the whole vectors differ in length, they are compared all the same, under None: that is
+    what a user would change from and to.
+    """
+    one: dict[int | None, Scores] = {}
+    two: dict[int | None, Scores] = {}
+    if max(before) != max(after):
+        one[None], two[None] = before[max(before)], after[max(after)]
+    for size in sorted(before.keys() & after.keys(), reverse=True):
+        one[size], two[size] = before[size], after[size]
+    return one, two
 
 
 def _blocks(

@@ -47,7 +47,8 @@ def _code(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield each file that names code which the libraries do not carry."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-    for module in _json(folder / "modules.json") or []:
+    modules = _json(folder / "modules.json")
+    for module in modules if isinstance(modules, list) else []:
         kind = module.get("type", "") if isinstance(module, dict) else ""
         if not str(kind).startswith("sentence_transformers."):
             yield "modules.json", f"names the module {kind}"
@@ -67,7 +68,8 @@ def _json(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise TuneError(f"{path}: is not JSON: {error}", mend="fetch the base model again") from error
+        mend = "fetch the base model again"
+        raise TuneError(f"{path}: is not JSON: {error}", mend=mend) from error
 
 
 def load_folder(folder: Path, *, name: str, device: str) -> SentenceTransformer:

@@ -59,7 +59,7 @@ def _torch_has(library: str) -> bool:
 
 
 def _has_mps() -> bool:
-    if sys.platform != "darwin" or platform.machine() != "arm64":
+    if platform.system() != "Darwin" or platform.machine() != "arm64":
         return False
     major = platform.mac_ver()[0].partition(".")[0]
     return major.isdigit() and int(major) >= 14  # what PyTorch's MPS builds need

@@ -6,6 +6,7 @@ import gc
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
@@ -13,9 +14,9 @@ from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import Estimate, TrainPlan
 from ragd_tune_cpu import loss, measured, memory
 from ragd_tune_cpu.loop import run
+from ragd_tune_cpu.prepare import prepare
 from ragd_tune_cpu.session import fits, quiet, repeatable, untouched_random_state
 from ragd_tune_cpu.steps import Course, cost, dev_points, is_timed, total_steps
-from ragd_tune_cpu.train import prepare
 
 SHARES = (0.5, 0.1, 0.9, 0.3, 0.7)
 """Where in the order of cost the measured steps lie: the middle first, should time run out."""
@@ -48,7 +49,7 @@ def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:
     trainee = prepare(plan, rows)
     marks: list[float] = []
 
-    def done(step: int, value: float) -> bool:  # noqa: ARG001
+    def done(step: int, value: float) -> bool:
         marks.append(time.perf_counter())
         return step > 3 and marks[-1] - marks[0] > ENOUGH_SECONDS
 
@@ -68,7 +69,7 @@ def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:
         )
     del trainee
     gc.collect()
-    return [later - earlier for earlier, later in zip(marks, marks[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(marks)]
 
 
 def _made(plan: TrainPlan, rows: Rows, course: Course, times: list[float]) -> Estimate:

@@ -33,6 +33,10 @@ def save(model: SentenceTransformer, out: Path, facts: ModelFacts) -> list[Path]
         model.append(Normalize())
     if facts.prompts:
         model.prompts = {"query": "", "document": "", **model.prompts, **facts.prompts}
+    tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
+    if tokenizer is not None:  # else the file tells how the last batch happened to be padded
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
     with quiet():
         model.save_pretrained(str(out), create_model_card=False, safe_serialization=True)
     for path in sorted(out.rglob("*.json")):

@@ -1,4 +1,4 @@
-"""sentence-transformers' trainer as a plain loop over given batches, with a call after each step."""
+"""sentence-transformers' trainer as a plain loop over given batches, a call after each step."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def run(
         args=_arguments(plan, groups, work),
         train_dataset=Dataset.from_dict({"row": list(range(len(collate.rows)))}),
         loss=loss,
-        data_collator=collate,
+        data_collator=collate,  # type: ignore[arg-type]
         optimizers=(adamw, schedule(adamw, plan, start=start, steps=steps)),
     )
     loop.steps_before = start

@@ -43,7 +43,7 @@ _WRITTEN = (
     "use_dora",
     "use_rslora",
 )
-"""What decides a LoRA adapter. PEFT's other keys grow with its version, and are at their defaults."""
+"""What decides a LoRA adapter. PEFT's other keys grow with its version and are at defaults."""
 
 
 def add(model: SentenceTransformer, plan: TrainPlan) -> Any:
@@ -58,7 +58,7 @@ def add(model: SentenceTransformer, plan: TrainPlan) -> Any:
         parameter.requires_grad_(False)
     config = LoraConfig(
         r=plan.integer("lora_rank"),
-        lora_alpha=plan.number("lora_alpha"),
+        lora_alpha=plan.number("lora_alpha"),  # type: ignore[arg-type]
         lora_dropout=plan.number("lora_dropout"),
         target_modules=targets(inner, plan.options["lora_targets"]),
         bias="none",
@@ -143,6 +143,7 @@ def merge(model: SentenceTransformer, adapter: Path) -> None:
     config = PeftConfig.from_pretrained(str(adapter))
     if not isinstance(config, LoraConfig):
         raise TuneError(f"{adapter}: is {config.peft_type}, and only LoRA is loaded")
+    config.base_model_name_or_path = None  # the core has compared fingerprints; names say less
     inner = _encoder(model)
     try:
         with quiet():

@@ -8,72 +8,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import (
     MatryoshkaLoss,
     MultipleNegativesRankingLoss,
 )
+from torch import Tensor
 
 from ragd_tune.errors import UsageError
 from ragd_tune.plan import TrainPlan
 from ragd_tune_cpu.collate import Collator
-
-
-TOKENS_AT_ONCE = {"cpu": 2_048}
-"""Tokens of one forward pass, padding included: enough to keep the cores busy. GPUs want it whole."""
+from ragd_tune_cpu.pieces import embed
 
 
 class InBatchSoftmax(MultipleNegativesRankingLoss):
-    """The library's loss, with each column embedded in pieces of texts of like length.
-
-    The loss is the same; the padding is not: a batch of 32 passages of 64 to 256 tokens is padded
-    to a third more tokens than it has, and the pieces to a few percent.
-    """
+    """The library's loss, with each column embedded in pieces of texts of like length."""
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """Return the mean loss of the batch."""
         vectors = [embed(self.model, features) for features in sentence_features]
         return self.compute_loss_from_embeddings(vectors, labels)
-
-
-def embed(model: torch.nn.Module, features: dict[str, Tensor]) -> Tensor:
-    """Return the vectors of one column, float32 (rows, dimension), in the order of its rows."""
-    pieces = _pieces(features)
-    if len(pieces) < 2:
-        vectors: Tensor = model(features)["sentence_embedding"]
-        return vectors
-    made = [model(_cut(features, rows, length))["sentence_embedding"] for rows, length in pieces]
-    order = torch.cat([rows for rows, _ in pieces])
-    return torch.cat(made)[torch.argsort(order)]
-
-
-def _pieces(features: dict[str, Tensor]) -> list[tuple[Tensor, int]]:
-    """Return (rows, tokens) of each piece, the longest texts first; none where it cannot be cut."""
-    mask = features.get("attention_mask")
-    limit = TOKENS_AT_ONCE.get(mask.device.type) if mask is not None else None
-    # Texts that are padded on the left end where the others do: there is nothing to cut off.
-    if mask is None or limit is None or mask.ndim != 2 or not bool(mask[:, 0].all()):
-        return []
-    lengths = mask.sum(1)
-    order = torch.argsort(lengths, descending=True, stable=True)
-    pieces, start = [], 0
-    while start < len(order):
-        longest = int(lengths[order[start]])
-        rows = order[start : start + max(1, limit // max(1, longest))]
-        pieces.append((rows, longest))
-        start += len(rows)
-    return pieces
-
-
-def _cut(features: dict[str, Tensor], rows: Tensor, length: int) -> dict[str, Tensor]:
-    width = features["attention_mask"].shape
-    return {
-        key: value[rows, :length]
-        if isinstance(value, Tensor) and value.shape[:2] == width
-        else value
-        for key, value in features.items()
-    }
 
 
 def without_attention_dropout(model: SentenceTransformer) -> None:

@@ -1,4 +1,4 @@
-"""The hooks of the backend ``cpu``. PyTorch is imported inside the calls, never with this module."""
+"""The hooks of the backend ``cpu``. PyTorch is imported inside the calls, not with this module."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def ragd_tune_embed(model: Model, texts: Sequence[str], role: Role) -> Dense:
 
 
 @hookimpl
-def ragd_tune_export(model: Model, format: str, out: Path) -> list[Path]:  # noqa: A002
+def ragd_tune_export(model: Model, format: str, out: Path) -> list[Path]:
     """Write the format ``folder``: one that sentence-transformers loads by its path."""
     from ragd_tune_cpu.export import export
 

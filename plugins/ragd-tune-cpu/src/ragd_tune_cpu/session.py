@@ -8,6 +8,7 @@ import os
 import random
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,14 +85,15 @@ def repeatable() -> Iterator[None]:
     """Have PyTorch choose deterministic algorithms; where it has none it warns and goes on."""
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    filling = torch.utils.deterministic.fill_uninitialized_memory
+    fill: Any = torch.utils.deterministic
+    filling = fill.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats itself only so
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # it costs, and nothing reads it
+    fill.fill_uninitialized_memory = False  # it costs, and nothing reads it
     try:
         yield
     finally:
-        torch.utils.deterministic.fill_uninitialized_memory = filling
+        fill.fill_uninitialized_memory = filling
         torch.use_deterministic_algorithms(before, warn_only=warn_only)
 
 
