@@ -150,7 +150,7 @@ class _Reader:
         elif "type" in raw:
             event = Event.from_json(raw)
             self.step = max(self.step, event.step)
-            if event.type == "checkpoint":
+            if event.type in {"start", "checkpoint"}:  # a resumed run starts at what was kept
                 self.kept = event.step
             self.observe(event)
 
@@ -180,9 +180,10 @@ def _died(code: int, step: int, kept: int, folder: Path) -> WorkerError:
         if -code == getattr(signal, "SIGKILL", 9):
             how += " (a system that runs out of memory does that)"
     saved = f"a checkpoint of step {kept} was kept" if kept else "no checkpoint was kept yet"
+    again = "run the same command with --resume" if kept else "run the same command again"
     return WorkerError(
         f"the training process {how} at step {step}; {saved}; its log is {folder / 'worker.log'}",
-        mend="run the same command with --resume, or with a smaller --batch-size",
+        mend=f"{again}; if memory ran out, with a smaller --batch-size",
     )
 
 

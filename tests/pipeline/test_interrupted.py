@@ -148,3 +148,20 @@ def test_resuming_nothing_is_an_error_that_says_what_must_be_equal(
 ) -> None:
     assert run(machine.train("--resume")) == 2
     assert "nothing to resume" in capsys.readouterr().err
+
+
+@posix
+def test_a_resumed_run_that_is_killed_at_once_still_knows_what_was_kept(machine: Machine) -> None:
+    with started(machine) as process:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    command = [sys.executable, "-m", "ragd_tune", *machine.train(*LONG, "--resume")]
+    before = events(machine).read_text().count('"start"')
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while events(machine).read_text().count('"start"') == before:
+            assert process.poll() is None
+            time.sleep(0.02)
+        os.kill(worker_of(machine), signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+    assert "a checkpoint of step" in err
+    assert "--resume" in err

@@ -52,7 +52,8 @@ def train(
         try:
             result = worker.run(run, shop.tell, python=python)
         except InterruptedRunError as error:
-            mend = "run the same command with --resume to go on"
+            more = " with --resume to go on" if checkpoints(run) else " again"
+            mend = f"run the same command{more}"
             raise InterruptedRunError(error.message, mend=mend) from error
         made = commit(shop, planned, result, name=name)
         _finish(run)
