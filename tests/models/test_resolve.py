@@ -328,7 +328,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def hub(model: Path) -> Iterator[Hub]:
+def hub(model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    # CI forbids the network by HF_HUB_OFFLINE, which the library reads when it is imported.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     made = Hub(folder=model)
     handler = type("Handler", (_Handler,), {"hub": made})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
