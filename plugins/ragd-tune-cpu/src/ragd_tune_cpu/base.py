@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
@@ -90,7 +91,7 @@ def load_folder(folder: Path, *, name: str, device: str) -> SentenceTransformer:
                     model_kwargs=_SAFE,
                 )
             return _plain(folder, device)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise TuneError(f"base model {name}: cannot be loaded from {folder}: {error}") from error
@@ -141,7 +142,9 @@ def _prompts(model: SentenceTransformer) -> dict[str, str]:
     default = model.prompts.get(model.default_prompt_name or "", "")
     found: dict[str, str] = {}
     for role, names in ROLES.items():
-        prompt = next((model.prompts[name] for name in names if name in model.prompts), default)
+        # The library adds an empty "document" to every model: it must not hide a "passage".
+        own = [model.prompts[name] for name in names if model.prompts.get(name)]
+        prompt = own[0] if own else default
         if prompt:
             found[role] = prompt
     return found

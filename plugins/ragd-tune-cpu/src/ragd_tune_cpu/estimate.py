@@ -13,7 +13,7 @@ from statistics import fmean
 from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import Estimate, TrainPlan
 from ragd_tune_cpu import loss, measured, memory
-from ragd_tune_cpu.loop import run
+from ragd_tune_cpu.loop import Batches, run
 from ragd_tune_cpu.prepare import prepare
 from ragd_tune_cpu.session import fits, quiet, repeatable, untouched_random_state
 from ragd_tune_cpu.steps import Course, cost, dev_points, is_timed, total_steps
@@ -49,7 +49,7 @@ def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:
     trainee = prepare(plan, rows)
     marks: list[float] = []
 
-    def done(step: int, value: float) -> bool:
+    def done(step: int, value: float, rows_of_step: int) -> bool:
         marks.append(time.perf_counter())
         return step > 3 and marks[-1] - marks[0] > ENOUGH_SECONDS
 
@@ -59,7 +59,7 @@ def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:
             trainee.loss,
             plan,
             collate=trainee.train,
-            groups=groups,
+            groups=Batches(groups, len(groups)),
             adamw=trainee.adamw,
             start=0,
             steps=len(groups),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,13 @@ from ragd_tune_cpu.checkpoints import Progress
 from ragd_tune_cpu.prepare import Trainee
 from ragd_tune_cpu.session import random_state, seed_everything, set_random_state
 from ragd_tune_cpu.steps import Course, dev_points, is_timed
+
+LOSSES = 1000
+
+
+def is_told(step: int, steps: int) -> bool:
+    """Say whether the result lists the loss of ``step``: at most 1,000 are, the last included."""
+    return step == steps or (step - 1) % math.ceil(steps / (LOSSES - 2)) == 0
 
 
 @dataclass(kw_only=True)
@@ -39,26 +47,25 @@ class Job:
             self.progress = checkpoints.restore(state, trainee.model, trainee.adamw)
         self.resumed_from = start = self.progress.step
         self._seconds_before = self.progress.seconds
-        groups = Course.of(plan, self.rows.train).between(start, self.steps)
-        self._sizes = {start + 1 + i: len(group) for i, group in enumerate(groups)}
         dev = Course.of(plan, self.rows.dev).epoch(0) if len(self.rows.dev) > 1 else []
         self._points, size = dev_points(self.steps, len(dev))
         self._dev = dev[:size]
         self._started = self._last_kept = time.perf_counter()
         note = f"resumed after step {start}" if start else ""
         self.emit(Event(type="start", step=start, steps=self.steps, message=note))
-        if groups:
+        if start < self.steps:
             with loss.precision(trainee.model, plan):
-                self._loop(groups, start, state)
+                self._loop(start, state)
 
-    def _loop(self, groups: list[list[int]], start: int, state: dict[str, Any] | None) -> None:
+    def _loop(self, start: int, state: dict[str, Any] | None) -> None:
         trainee = self.trainee
+        course = Course.of(self.plan, self.rows.train)
         loop.run(
             trainee.model,
             trainee.loss,
             self.plan,
             collate=trainee.train,
-            groups=groups,
+            groups=loop.Batches(course.between(start, self.steps), self.steps - start),
             adamw=trainee.adamw,
             start=start,
             steps=self.steps,
@@ -77,19 +84,21 @@ class Job:
         """Return the seconds of training, those before an interruption included."""
         return self._seconds_before + time.perf_counter() - self._started
 
-    def _after(self, step: int, value: float) -> bool:
+    def _after(self, step: int, value: float, rows: int) -> bool:
         """Take note of a step; return whether the time is up."""
         progress = self.progress
         progress.step = step
-        progress.rows_seen += self._sizes[step]
-        self._rows_here += self._sizes[step]
-        progress.losses.append((step, value))
+        progress.rows_seen += rows
+        self._rows_here += rows
+        over = is_timed(self.plan) and self.elapsed() >= self.plan.number("minutes") * 60
+        if over or is_told(step, self.steps):
+            progress.losses.append((step, value))
         if step in self._points:
             self._look(step)
         if self._is_due(step):
             self._keep()
         self._tell(step, value)
-        return is_timed(self.plan) and self.elapsed() >= self.plan.number("minutes") * 60
+        return over
 
     def _look(self, step: int) -> None:
         trainee = self.trainee

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,25 @@ from ragd_tune.plan import TrainPlan
 from ragd_tune_cpu.collate import Collator
 from ragd_tune_cpu.steps import rate
 
-StepDone = Callable[[int, float], bool]
-"""Called with the step (from 1) and its loss; returns True to end the run there."""
+StepDone = Callable[[int, float, int], bool]
+"""Called with the step (from 1), its loss and its rows; returns True to end the run there."""
 
 
 class Batches:
-    """The given batches as a batch sampler: what the core composed, in that order."""
+    """The given batches as a batch sampler: what the core composed, in that order, once."""
 
-    def __init__(self, groups: Sequence[Sequence[int]]) -> None:
+    def __init__(self, groups: Iterable[list[int]], count: int) -> None:
         self.groups = groups
+        self.count = count
+        self.sizes: deque[int] = deque()
 
     def __iter__(self) -> Iterator[list[int]]:
-        yield from map(list, self.groups)
+        for group in self.groups:
+            self.sizes.append(len(group))
+            yield group
 
     def __len__(self) -> int:
-        return len(self.groups)
+        return self.count
 
 
 class Loop(SentenceTransformerTrainer):
@@ -67,8 +72,11 @@ def diverged(step: int, loss: float, learning_rate: float) -> TrainingDivergedEr
 
 
 class _Hooks(TrainerCallback):
-    def __init__(self, loop: Loop, before: Callable[[], None], done: StepDone) -> None:
+    def __init__(
+        self, loop: Loop, groups: Batches, before: Callable[[], None], done: StepDone
+    ) -> None:
         self.loop = loop
+        self.sizes = groups.sizes
         self.before: Callable[[], None] | None = before
         self.done = done
 
@@ -79,7 +87,7 @@ class _Hooks(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         step = self.loop.steps_before + state.global_step
-        if self.done(step, self.loop.loss_of_step):
+        if self.done(step, self.loop.loss_of_step, self.sizes.popleft()):
             control.should_training_stop = True
 
 
@@ -113,7 +121,7 @@ def run(
     plan: TrainPlan,
     *,
     collate: Collator,
-    groups: Sequence[Sequence[int]],
+    groups: Batches,
     adamw: torch.optim.Optimizer,
     start: int,
     steps: int,
@@ -137,12 +145,12 @@ def run(
     )
     loop.steps_before = start
     loop.remove_callback(PrinterCallback)
-    loop.add_callback(_Hooks(loop, before, done))
+    loop.add_callback(_Hooks(loop, groups, before, done))
     loop.train()
 
 
 def _arguments(
-    plan: TrainPlan, groups: Sequence[Sequence[int]], work: Path
+    plan: TrainPlan, groups: Batches, work: Path
 ) -> SentenceTransformerTrainingArguments:
     made = SentenceTransformerTrainingArguments(
         output_dir=str(work),
@@ -152,7 +160,7 @@ def _arguments(
         max_grad_norm=plan.number("max_grad_norm"),
         seed=plan.seed,
         use_cpu=plan.device == "cpu",
-        batch_sampler=lambda *_, **__: Batches(groups),  # type: ignore[arg-type]
+        batch_sampler=lambda *_, **__: groups,  # type: ignore[arg-type]
         dataloader_pin_memory=False,
         disable_tqdm=True,
         report_to="none",

@@ -14,6 +14,7 @@ from peft import (
     get_peft_model_state_dict,
     set_peft_model_state_dict,
 )
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
@@ -157,5 +158,5 @@ def merge(model: SentenceTransformer, adapter: Path) -> None:
                 )
             set_peft_model_state_dict(wrapped, tensors)
             wrapped.merge_and_unload()
-    except (ValueError, RuntimeError, KeyError) as error:
+    except (ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise TuneError(f"{adapter}: does not fit this base: {error}") from error

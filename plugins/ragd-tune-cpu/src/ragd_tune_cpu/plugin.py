@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from ragd_tune import hookimpl
 from ragd_tune_cpu.detect import BACKEND
+from ragd_tune_cpu.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
     from ragd_tune.backends import Backend, Dense, LoadRequest, Model
@@ -25,6 +26,7 @@ def ragd_tune_backends() -> Iterable[Backend]:
 @hookimpl
 def ragd_tune_estimate(plan: TrainPlan, rows: Rows) -> Estimate:
     """Time a few real steps on a copy of the model that is thrown away."""
+    let_waiting_threads_sleep()
     from ragd_tune_cpu.estimate import estimate
 
     return estimate(plan, rows)
@@ -33,6 +35,7 @@ def ragd_tune_estimate(plan: TrainPlan, rows: Rows) -> Estimate:
 @hookimpl
 def ragd_tune_train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
     """Train by sentence-transformers' trainer; see :mod:`ragd_tune_cpu.train`."""
+    let_waiting_threads_sleep()
     from ragd_tune_cpu.train import train
 
     return train(plan, rows, emit)
@@ -41,6 +44,7 @@ def ragd_tune_train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
 @hookimpl
 def ragd_tune_load_adapter(request: LoadRequest) -> Model:
     """Load a base, a tuned folder, or a base with a LoRA adapter merged into it."""
+    let_waiting_threads_sleep()
     from ragd_tune_cpu.encoder import load
 
     return load(request)

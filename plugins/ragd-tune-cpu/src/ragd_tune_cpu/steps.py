@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from ragd_tune.errors import DataError
@@ -50,16 +50,14 @@ class Course:
             count += round(part * len(self.epoch(whole)))
         return max(1, count)
 
-    def between(self, start: int, stop: int) -> list[list[int]]:
-        """Return the batches of the steps ``start`` to ``stop`` (which is left out)."""
-        found: list[list[int]] = []
+    def between(self, start: int, stop: int) -> Iterator[list[int]]:
+        """Yield the batches of the steps ``start`` to ``stop`` (which is left out)."""
         number = first = 0
         while first < stop:
             made = self.epoch(number)
-            found += made[max(0, start - first) : stop - first]
+            yield from made[max(0, start - first) : max(0, stop - first)]
             first += len(made)
             number += 1
-        return found
 
 
 def total_steps(plan: TrainPlan, course: Course, seconds_per_step: float | None = None) -> int:

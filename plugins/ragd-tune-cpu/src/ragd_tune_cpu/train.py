@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
 from importlib import metadata
 
 import torch
@@ -18,7 +17,6 @@ from ragd_tune_cpu.prepare import Trainee, prepare
 from ragd_tune_cpu.session import fits, quiet, repeatable
 from ragd_tune_cpu.steps import is_timed
 
-LOSSES = 1000
 LIBRARIES = ("torch", "sentence-transformers", "transformers", "peft", "ragd-tune-cpu")
 
 
@@ -38,7 +36,7 @@ def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
         steps=progress.step,
         seconds=seconds,
         peak_bytes=memory.peak_bytes(),
-        losses=tuple(thin(progress.losses)),
+        losses=tuple(progress.losses),
         dev_losses=tuple(progress.dev_losses),
         estimate=estimate,
         resumed_from=job.resumed_from,
@@ -84,11 +82,3 @@ def _write(plan: TrainPlan, trainee: Trainee, step: int) -> None:
         folder.save(trainee.model, part, trainee.facts)
     part.replace(plan.out)
 
-
-def thin(losses: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Return at most 1,000 of the losses, evenly spaced, the last one included."""
-    if len(losses) <= LOSSES:
-        return list(losses)
-    stride = math.ceil(len(losses) / (LOSSES - 1))
-    kept = list(losses[::stride])
-    return kept if kept[-1] == losses[-1] else [*kept, losses[-1]]

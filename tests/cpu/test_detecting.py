@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ragd_tune_cpu import detect
+
+
+def test_finding_out_imports_no_framework() -> None:
+    code = (
+        "import sys; from ragd_tune_cpu import plugin;"
+        "found = plugin.ragd_tune_backends()[0].detect();"
+        "assert 'cpu' in found.devices, found;"
+        "heavy = {'torch', 'numpy', 'transformers', 'sentence_transformers', 'peft', 'datasets'};"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_missing_library_is_named_with_the_command_that_gets_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(detect, "NEEDS", ("torch", "no_such_library"))
+    found = detect.detect()
+    assert found.reason == "no_such_library not installed"
+    assert found.mend == 'pip install "ragd-tune[cpu]"'
+    assert found.devices == ()
+
+
+def test_a_broken_installation_is_a_reason_and_not_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(name: str) -> None:
+        raise ValueError(f"{name}.__spec__ is None")
+
+    monkeypatch.setattr(detect, "find_spec", broken)
+    assert "broken installation" in detect.detect().reason
+
+
+def test_cuda_needs_driver_build_and_a_visible_device(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(detect, "_torch_has", lambda library: True)
+    monkeypatch.setattr(detect.Path, "exists", lambda path: True)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert detect.devices() == ("cuda", "cpu")
+    for hidden in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        assert detect.devices() == ("cpu",)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr(detect, "_torch_has", lambda library: False)
+    assert detect.devices() == ("cpu",)
+
+
+@pytest.mark.parametrize(
+    ("machine", "release", "found"),
+    [("arm64", "15.1", True), ("arm64", "13.6", False), ("x86_64", "15.1", False)],
+)
+def test_mps_needs_apples_processor_and_a_recent_system(
+    monkeypatch: pytest.MonkeyPatch, machine: str, release: str, found: bool
+) -> None:
+    monkeypatch.setattr(detect.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(detect.platform, "machine", lambda: machine)
+    monkeypatch.setattr(detect.platform, "mac_ver", lambda: (release, ("", "", ""), machine))
+    assert ("mps" in detect.devices()) is found
+
+
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from ragd_tune_cpu import threads
+
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    threads.let_waiting_threads_sleep()
+    assert threads.os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    threads.let_waiting_threads_sleep()
+    assert threads.os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_the_peak_of_memory_is_told_in_bytes() -> None:
+    from ragd_tune_cpu.memory import peak_bytes
+
+    assert 5_000_000 < peak_bytes() < 10**12
