@@ -50,9 +50,7 @@ class _Negatives:
     keys: list[str]
 
 
-def _split(
-    data: DataSet, split: str, keys: Mapping[str, str], negatives: int
-) -> Iterator[Row]:
+def _split(data: DataSet, split: str, keys: Mapping[str, str], negatives: int) -> Iterator[Row]:
     relevant: dict[str, set[str]] = {}
     for pair in data.pairs(split):
         relevant.setdefault(_same(pair.query.text), set()).add(keys[pair.document.id])

@@ -62,9 +62,7 @@ def rounded(length: int) -> int:
     return -(-length // step) * step
 
 
-def _take(
-    features: dict[str, Tensor], rows: Tensor, width: int, padding: int
-) -> dict[str, Tensor]:
+def _take(features: dict[str, Tensor], rows: Tensor, width: int, padding: int) -> dict[str, Tensor]:
     """Return some rows, cut or padded to ``width`` tokens."""
     shape = features["attention_mask"].shape
     taken = {}

@@ -81,4 +81,3 @@ def _write(plan: TrainPlan, trainee: Trainee, step: int) -> None:
     else:
         folder.save(trainee.model, part, trainee.facts)
     part.replace(plan.out)
-
