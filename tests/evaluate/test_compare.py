@@ -56,7 +56,7 @@ def test_a_proven_gain_passes_and_says_so() -> None:
     assert gate.before == pytest.approx(BASE.mean())
     assert gate.after == pytest.approx((BASE + GAIN).mean())
     assert report.sentence.startswith(
-        f"adapter does better than base: nDCG@10 {gate.before:.4f} → {gate.after:.4f} (+"
+        f"Adapter does better than base: nDCG@10 {gate.before:.4f} → {gate.after:.4f} (+"
     )
     assert "100 queries in 100 groups" in report.sentence
 
@@ -64,7 +64,7 @@ def test_a_proven_gain_passes_and_says_so() -> None:
 def test_a_loss_is_called_a_loss() -> None:
     report = ab(-GAIN)
     assert not report.passed
-    assert report.sentence.startswith("adapter does worse than base: ")
+    assert report.sentence.startswith("Adapter does worse than base: ")
     assert "lies below 0" in report.reason
 
 

@@ -128,9 +128,10 @@ class Report:
     def sentence(self) -> str:
         """The result in plain English, claiming no more than the numbers carry."""
         parts = {part: self.cell(part, self.gate_metric, self.gate_dims) for part in PARTS}
+        verdict = words.verdict(self.gate, self.incumbent, self.candidate)
         return " ".join(
             [
-                words.verdict(self.gate, self.incumbent, self.candidate),
+                verdict[:1].upper() + verdict[1:],
                 *words.by_part(parts["known"], parts["new"]),
                 *words.caveats(self.looks, self.counts.excluded),
             ]
