@@ -49,7 +49,8 @@ def main() -> None:
     title = sys.argv[3] if len(sys.argv) == 4 else "ragd-tune demo"
     target.parent.mkdir(parents=True, exist_ok=True)
     text = source.read_text(encoding="utf-8")
-    target.write_text(picture(text, title).rstrip() + "\n", encoding="utf-8", newline="\n")
+    lines = [line.rstrip() for line in picture(text, title).rstrip().split("\n")]
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     sys.stdout.write(f"wrote {target}\n")
 
 
