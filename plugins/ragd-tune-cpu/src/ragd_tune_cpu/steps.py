@@ -112,6 +112,6 @@ def dev_points(steps: int, dev_batches: int) -> tuple[tuple[int, ...], int]:
     """
     if dev_batches == 0:
         return (), 0
-    size = min(dev_batches, max(1, round(0.0375 * steps)))
+    size = min(dev_batches, max(1, int(0.0375 * steps)))
     points = {steps} if steps < 20 else {round(steps * share / 4) for share in (1, 2, 3, 4)}
     return tuple(sorted(points)), size
