@@ -56,11 +56,9 @@ def kill_and_compare(real: Machine, capsys: pytest.CaptureFixture[str], *, kills
         assert active.id == undisturbed["id"]
     assert resumed
     last = summary(real, capsys, "--name", "disturbed")
-    sys.stderr.write(
-        f"{kills} kills, {resumed} tries resumed; nDCG@10 {undisturbed['adapter']:.4f} undisturbed, "
-        f"{last['adapter']:.4f} disturbed, {'equal' if last['id'] == undisturbed['id'] else 'other'}"
-        " weights\n"
-    )
+    weights = "the same" if last["id"] == undisturbed["id"] else "other"
+    told = f"nDCG@10 {undisturbed['adapter']:.4f} → {last['adapter']:.4f}, {weights} weights"
+    sys.stderr.write(f"{kills} kills, {resumed} tries resumed: {told}\n")
     assert last["adapter"] == pytest.approx(undisturbed["adapter"], abs=0.005)
     assert Store().verify() == ()
 
