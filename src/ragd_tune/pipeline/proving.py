@@ -13,7 +13,7 @@ from ragd_tune.data.leaks import leaks
 from ragd_tune.errors import DataError
 from ragd_tune.kinds import Served, Trial
 from ragd_tune.pipeline.workshop import Workshop
-from ragd_tune.plan import BaseModel, Device, ModelFacts
+from ragd_tune.plan import BaseModel, Device
 from ragd_tune.store import Entry
 
 if TYPE_CHECKING:
@@ -114,19 +114,6 @@ def headline(report: Report) -> dict[str, object]:
     }
 
 
-def facts_of(entry: Entry) -> ModelFacts:
-    """Return the manifest's facts as a backend takes them."""
-    manifest = entry.manifest
-    return ModelFacts(
-        dimension=manifest.dimension,
-        dimensions=tuple(manifest.dimensions),
-        max_length=manifest.max_length,
-        pooling=manifest.pooling,
-        normalise=manifest.normalise,
-        prompts=dict(manifest.prompts),
-    )
-
-
 def _opener(
     shop: Workshop,
     stack: ExitStack,
@@ -137,6 +124,7 @@ def _opener(
     adapter: bool,
 ) -> Callable[[], Served]:
     from ragd_tune.serve import open_model
+    from ragd_tune.serve.load import facts_of
 
     def open_() -> Served:
         model = open_model(
@@ -145,7 +133,7 @@ def _opener(
             format=entry.manifest.format if adapter else "base",
             base=base,
             adapter=entry.path if adapter else None,
-            facts=facts_of(entry) if adapter else None,
+            facts=facts_of(entry.manifest) if adapter else None,
             device=device,
         )
         return stack.enter_context(model)
