@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +46,7 @@ def test_cuda_needs_driver_build_and_a_visible_device(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(detect, "_torch_has", lambda library: True)
-    monkeypatch.setattr(detect.Path, "exists", lambda path: True)
+    monkeypatch.setattr(Path, "exists", lambda path: True)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert detect.devices() == ("cuda", "cpu")
     for hidden in ("", "-1"):
@@ -62,9 +64,9 @@ def test_cuda_needs_driver_build_and_a_visible_device(
 def test_mps_needs_apples_processor_and_a_recent_system(
     monkeypatch: pytest.MonkeyPatch, machine: str, release: str, found: bool
 ) -> None:
-    monkeypatch.setattr(detect.platform, "system", lambda: "Darwin")
-    monkeypatch.setattr(detect.platform, "machine", lambda: machine)
-    monkeypatch.setattr(detect.platform, "mac_ver", lambda: (release, ("", "", ""), machine))
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(platform, "mac_ver", lambda: (release, ("", "", ""), machine))
     assert ("mps" in detect.devices()) is found
 
 
@@ -76,10 +78,10 @@ def test_waiting_threads_sleep_unless_the_user_says_otherwise(
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     threads.let_waiting_threads_sleep()
-    assert threads.os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
     monkeypatch.delenv("OMP_WAIT_POLICY")
     threads.let_waiting_threads_sleep()
-    assert threads.os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
 def test_the_peak_of_memory_is_told_in_bytes() -> None:
