@@ -109,7 +109,6 @@ def _drain(process: subprocess.Popen[bytes], reader: _Reader) -> None:
         except KeyboardInterrupt:
             if reader.stopping:
                 process.kill()
-                reader.killed = True
                 return
             reader.stopping = True
             reader.observe(Event(type="log", message="stopping after this step …"))
@@ -135,7 +134,6 @@ class _Reader:
         self.folder = folder
         self.observe = observe
         self.stopping = False
-        self.killed = False
         self.error: TuneError | None = None
         self.stopped = False
         self.step = 0
