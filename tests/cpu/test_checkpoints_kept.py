@@ -13,7 +13,8 @@ import pytest
 
 from ragd_tune.plan import Event, Stop
 from ragd_tune.testing.bench import snapshot
-from ragd_tune_cpu import checkpoints
+from ragd_tune.training import checkpoints
+from ragd_tune_cpu.trainer import STATE
 
 
 def stop_after(step: int) -> Any:
@@ -47,9 +48,9 @@ def test_a_checkpoint_without_its_marker_is_not_there(lab: Any) -> None:
     with pytest.raises(Stop):
         lab.train(plan, stop_after(4))
     (checkpoints.folder_of(plan) / "step-00000004" / checkpoints.MARKER).unlink()
-    state = checkpoints.last(plan)
-    assert state is not None
-    assert state["progress"]["step"] == 3
+    progress = checkpoints.last(plan, lambda folder: None)
+    assert progress is not None
+    assert progress.step == 3
 
 
 def test_a_folder_that_a_kill_left_half_written_is_passed_over_and_cleared(lab: Any) -> None:
@@ -59,7 +60,7 @@ def test_a_folder_that_a_kill_left_half_written_is_passed_over_and_cleared(lab: 
     home = checkpoints.folder_of(plan)
     shutil.copytree(home / "step-00000002", home / "part-00000003")
     (home / "step-00000005").mkdir()
-    (home / "step-00000005" / checkpoints.STATE).write_bytes(b"half of it")
+    (home / "step-00000005" / STATE).write_bytes(b"half of it")
     assert lab.train(plan).resumed_from == 2
     assert folders(plan) == ["step-00000002", "step-00000004"]
 
@@ -76,13 +77,13 @@ def test_a_checkpoint_with_a_flipped_bit_is_passed_over_for_the_one_before(lab: 
     plan = lab.plan(lab.base(), checkpoint_steps=1)
     with pytest.raises(Stop):
         lab.train(plan, stop_after(4))
-    path = checkpoints.folder_of(plan) / "step-00000004" / checkpoints.STATE
+    path = checkpoints.folder_of(plan) / "step-00000004" / STATE
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    state = checkpoints.last(plan)
-    assert state is not None
-    assert state["progress"]["step"] == 3
+    progress = checkpoints.last(plan, lambda folder: None)
+    assert progress is not None
+    assert progress.step == 3
 
 
 KILLED = """
@@ -92,7 +93,7 @@ KILLED = """
     from ragd_tune.registry import discover
     from ragd_tune.testing import contrastive_rows
     import json
-    from ragd_tune_cpu import checkpoints
+    from ragd_tune.training import checkpoints
 
     plan = TrainPlan.from_json(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     point, writes = sys.argv[2], 0

@@ -85,6 +85,6 @@ def test_waiting_threads_sleep_unless_the_user_says_otherwise(
 
 
 def test_the_peak_of_memory_is_told_in_bytes() -> None:
-    from ragd_tune_cpu.memory import peak_bytes
+    from ragd_tune.training.memory import peak_bytes
 
     assert 5_000_000 < peak_bytes() < 10**12

@@ -6,7 +6,7 @@ import pytest
 
 from ragd_tune.plan import Estimate, Event, Stop
 from ragd_tune.testing.bench import snapshot
-from ragd_tune_cpu import checkpoints, measured
+from ragd_tune.training import checkpoints, measured
 
 
 def test_an_estimate_measures_real_steps_and_counts_all_of_them(lab: Any) -> None:

@@ -194,7 +194,7 @@ def test_the_libraries_say_nothing_of_their_own(
 
 
 def test_a_long_run_reports_at_most_a_thousand_losses_the_last_included() -> None:
-    from ragd_tune_cpu.job import is_told
+    from ragd_tune.training.job import is_told
 
     for count in (1, 997, 998, 999, 1000, 1001, 1999, 54_321):
         kept = [step for step in range(1, count + 1) if is_told(step, count)]

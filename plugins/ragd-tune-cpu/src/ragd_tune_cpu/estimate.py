@@ -12,11 +12,12 @@ from statistics import fmean
 
 from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import Estimate, TrainPlan
-from ragd_tune_cpu import loss, measured, memory
+from ragd_tune.training import measured, memory
+from ragd_tune.training.course import Course, cost, dev_points, is_timed, total_steps
+from ragd_tune_cpu import loss
 from ragd_tune_cpu.loop import Batches, run
 from ragd_tune_cpu.prepare import prepare
 from ragd_tune_cpu.session import fits, quiet, repeatable, untouched_random_state
-from ragd_tune_cpu.steps import Course, cost, dev_points, is_timed, total_steps
 
 SHARES = (0.5, 0.1, 0.9, 0.3, 0.7)
 """Where in the order of cost the measured steps lie: the middle first, should time run out."""

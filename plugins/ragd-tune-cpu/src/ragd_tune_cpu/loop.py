@@ -19,11 +19,9 @@ from transformers import PrinterCallback, TrainerCallback
 
 from ragd_tune.errors import TrainingDivergedError
 from ragd_tune.plan import TrainPlan
+from ragd_tune.training.course import rate
+from ragd_tune.training.job import StepDone
 from ragd_tune_cpu.collate import Collator
-from ragd_tune_cpu.steps import rate
-
-StepDone = Callable[[int, float, int], bool]
-"""Called with the step (from 1), its loss and its rows; returns True to end the run there."""
 
 
 class Batches:

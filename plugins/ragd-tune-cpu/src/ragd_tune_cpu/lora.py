@@ -14,6 +14,7 @@ from peft import (
     get_peft_model_state_dict,
     set_peft_model_state_dict,
 )
+from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
@@ -21,6 +22,7 @@ from sentence_transformers import SentenceTransformer
 from ragd_tune.errors import TuneError, UsageError
 from ragd_tune.options import Value
 from ragd_tune.plan import BaseModel, TrainPlan
+from ragd_tune.training.initial import lora_a
 from ragd_tune_cpu.base import transformer
 from ragd_tune_cpu.session import quiet
 
@@ -66,7 +68,21 @@ def add(model: SentenceTransformer, plan: TrainPlan) -> Any:
         task_type="FEATURE_EXTRACTION",
     )
     with quiet():
-        return get_peft_model(inner, config)
+        wrapped = get_peft_model(inner, config)
+    _start(inner, plan.seed)
+    return wrapped
+
+
+def _start(inner: torch.nn.Module, seed: int) -> None:
+    """Put the core's numbers into the new matrices: the same ones in every backend."""
+    for name, module in inner.named_modules():
+        if isinstance(module, LoraLayer):
+            matrices: Any = module.lora_A
+            weight = matrices["default"].weight
+            rank, width = weight.shape
+            drawn = lora_a(name, rank=rank, width=width, seed=seed)
+            with torch.no_grad():
+                weight.copy_(torch.from_numpy(drawn))
 
 
 def _encoder(model: SentenceTransformer) -> torch.nn.Module:

@@ -10,12 +10,14 @@ import torch
 
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Emit, Estimate, Event, TrainPlan, TrainResult
-from ragd_tune_cpu import checkpoints, folder, lora, measured, memory
-from ragd_tune_cpu.job import Job
+from ragd_tune.training import measured, memory
+from ragd_tune.training.course import is_timed
+from ragd_tune.training.job import Job
+from ragd_tune_cpu import folder, lora
 from ragd_tune_cpu.loop import diverged
 from ragd_tune_cpu.prepare import Trainee, prepare
 from ragd_tune_cpu.session import fits, quiet, repeatable
-from ragd_tune_cpu.steps import is_timed
+from ragd_tune_cpu.trainer import Trainer, trained
 
 LIBRARIES = ("torch", "sentence-transformers", "transformers", "peft", "ragd-tune-cpu")
 
@@ -26,7 +28,7 @@ def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
         steps, estimate = _steps(plan, rows, emit)
         emit(Event(type="load", message=plan.base.name))
         trainee = prepare(plan, rows)
-        job = Job(plan=plan, rows=rows, emit=emit, steps=steps, trainee=trainee)
+        job = Job(plan=plan, rows=rows, emit=emit, steps=steps, trainer=Trainer(plan, trainee))
         job.run()
         _write(plan, trainee, job.progress.step)
     seconds, progress = job.elapsed(), job.progress
@@ -69,7 +71,7 @@ def _write(plan: TrainPlan, trainee: Trainee, step: int) -> None:
 
     :raises TrainingDivergedError: the last step left a weight that is no number.
     """
-    for parameter in checkpoints.trained(trainee.model).values():
+    for parameter in trained(trainee.model).values():
         if not bool(torch.isfinite(parameter).all()):
             raise diverged(step, math.nan, plan.number("learning_rate"))
     part = plan.out.with_name(f"{plan.out.name}.part")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Estimate, TrainPlan
-from ragd_tune_cpu import checkpoints
-from ragd_tune_cpu.steps import Course, is_timed, total_steps
+from ragd_tune.training import checkpoints
+from ragd_tune.training.course import Course, is_timed, total_steps
 
 _known: dict[str, Estimate] = {}
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from ragd_tune.plan import TrainPlan
 
 log = logging.getLogger(__name__)
 
-STATE = "state.pt"
+PROGRESS = "progress.json"
 MARKER = "complete.json"
 SCHEDULE = "schedule.json"
 KEPT = 2
@@ -41,39 +38,21 @@ class Progress:
     dev_losses: list[tuple[int, float]] = field(default_factory=list)
 
 
-def trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
-    """Return the parameters that training changes, by name."""
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+def write(plan: TrainPlan, progress: Progress, save: Callable[[Path], None]) -> Path:
+    """Keep a checkpoint of ``progress.step`` and forget all but the last two.
 
-
-def write(
-    plan: TrainPlan,
-    progress: Progress,
-    model: torch.nn.Module,
-    adamw: torch.optim.Optimizer,
-    random_state: dict[str, torch.Tensor],
-) -> Path:
-    """Keep a checkpoint of ``progress.step`` and forget all but the last two."""
+    :param save: writes weights, optimizer and random state into the folder that it is given.
+    """
     root = folder_of(plan)
     home, draft = root / f"step-{progress.step:08d}", root / f"part-{progress.step:08d}"
     for stale in (home, draft):
         shutil.rmtree(stale, ignore_errors=True)
     draft.mkdir(parents=True)
-    state = {
-        "weights": {name: p.detach().cpu() for name, p in trained(model).items()},
-        "optimizer": adamw.state_dict()["state"],
-        "random": random_state,
-        "progress": {
-            "step": progress.step,
-            "seconds": progress.seconds,
-            "rows_seen": progress.rows_seen,
-            "losses": progress.losses,
-            "dev_losses": progress.dev_losses,
-        },
-    }
-    with (draft / STATE).open("wb") as file:
-        torch.save(state, file)
-        _to_disk(file.fileno())
+    save(draft)
+    (draft / PROGRESS).write_text(json.dumps(asdict(progress)), encoding="utf-8")
+    for path in _files(draft):
+        with path.open("rb+") as file:
+            _to_disk(file.fileno())
     draft.replace(home)
     _sync_folder(root)
     _marker(home, plan)
@@ -81,11 +60,14 @@ def write(
     return home
 
 
+def _files(home: Path) -> list[Path]:
+    return sorted(p for p in home.iterdir() if p.is_file() and not p.name.startswith(MARKER))
+
+
 def _marker(home: Path, plan: TrainPlan) -> None:
     """Write the marker last: a checkpoint without a whole one does not exist."""
-    path = home / STATE
-    made = {"plan": plan.id, "bytes": path.stat().st_size, "sha256": _sha256(path)}
-    put(home / MARKER, made)
+    files = {path.name: _sha256(path) for path in _files(home)}
+    put(home / MARKER, {"plan": plan.id, "files": files})
 
 
 def put(path: Path, value: object) -> None:
@@ -136,33 +118,35 @@ def _forget(root: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def last(plan: TrainPlan) -> dict[str, Any] | None:
-    """Return the state of the newest whole checkpoint of this very plan, or None."""
-    for path in _whole(plan):
-        with contextlib.suppress(Exception):  # a damaged one is passed over for the one before
-            state: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True)
-            return state
-        log.warning("%s cannot be read and is passed over", path)
+def last(plan: TrainPlan, load: Callable[[Path], None]) -> Progress | None:
+    """Have ``load`` read the newest whole checkpoint of this very plan; return where it stood.
+
+    One that cannot be read is passed over for the one before; None if there is none.
+    """
+    for path in whole(plan):
+        try:
+            progress = read_progress(path)
+            load(path)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, an older one may be sound
+            log.warning("%s cannot be read and is passed over", path)
+        else:
+            return progress
     return None
 
 
-def _whole(plan: TrainPlan) -> Iterator[Path]:
-    for path in sorted(folder_of(plan).glob("step-*"), reverse=True):
-        marker, state = get(path / MARKER), path / STATE
-        if marker is None or not state.is_file() or marker.get("plan") != plan.id:
+def read_progress(home: Path) -> Progress:
+    """Return where the run stood at the checkpoint in ``home``."""
+    raw = json.loads((home / PROGRESS).read_text(encoding="utf-8"))
+    for name in ("losses", "dev_losses"):
+        raw[name] = [(int(step), float(loss)) for step, loss in raw[name]]
+    return Progress(**raw)
+
+
+def whole(plan: TrainPlan) -> Iterator[Path]:
+    """Yield the folders of the plan's whole checkpoints, the newest first."""
+    for home in sorted(folder_of(plan).glob("step-*"), reverse=True):
+        marker = get(home / MARKER)
+        if marker is None or marker.get("plan") != plan.id:
             continue
-        if state.stat().st_size == marker.get("bytes") and _sha256(state) == marker.get("sha256"):
-            yield path
-
-
-def restore(
-    state: dict[str, Any], model: torch.nn.Module, adamw: torch.optim.Optimizer
-) -> Progress:
-    """Put weights and optimizer back and return where the run stood."""
-    with torch.no_grad():
-        for name, parameter in trained(model).items():
-            parameter.copy_(state["weights"][name])
-    adamw.load_state_dict(
-        {"state": state["optimizer"], "param_groups": adamw.state_dict()["param_groups"]}
-    )
-    return Progress(**state["progress"])
+        if marker.get("files") == {path.name: _sha256(path) for path in _files(home)}:
+            yield home

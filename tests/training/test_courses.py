@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ragd_tune.objectives import batches
 from ragd_tune.testing import contrastive_rows
-from ragd_tune_cpu.steps import Course, cost, dev_points, rate
+from ragd_tune.training.course import Course, cost, dev_points, rate
 
 ROWS = contrastive_rows(30, 0).train
 

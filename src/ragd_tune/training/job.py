@@ -5,18 +5,45 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Protocol
 
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Emit, Event, Stop, TrainPlan
-from ragd_tune_cpu import checkpoints, loop, loss
-from ragd_tune_cpu.checkpoints import Progress
-from ragd_tune_cpu.prepare import Trainee
-from ragd_tune_cpu.session import random_state, seed_everything, set_random_state
-from ragd_tune_cpu.steps import Course, dev_points, is_timed
+from ragd_tune.training import checkpoints
+from ragd_tune.training.checkpoints import Progress
+from ragd_tune.training.course import Course, dev_points, is_timed
 
 LOSSES = 1000
+
+StepDone = Callable[[int, float, int], bool]
+"""Called with the step (from 1), its loss and its rows; returns True to end the run there."""
+
+
+class Trainer(Protocol):
+    """What takes the steps: the part of a training that a framework does."""
+
+    def run(self, batches: Iterator[list[int]], *, start: int, steps: int, done: StepDone) -> None:
+        """Take one step for each of ``batches``: those from ``start`` of ``steps`` in all.
+
+        ``done`` is called after each. Random numbers start from the plan's seed, or go on where
+        :meth:`restore` left them.
+        """
+        ...
+
+    def held_out(self, batches: Sequence[Sequence[int]]) -> float:
+        """Return the mean loss over batches of held-out rows, without dropout."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write weights, optimizer and random state into ``folder``."""
+        ...
+
+    def restore(self, folder: Path) -> None:
+        """Read what :meth:`save` wrote; change nothing if it cannot be read."""
+        ...
 
 
 def is_told(step: int, steps: int) -> bool:
@@ -32,7 +59,7 @@ class Job:
     rows: Rows
     emit: Emit
     steps: int
-    trainee: Trainee
+    trainer: Trainer
     progress: Progress = field(default_factory=Progress)
     resumed_from: int = 0
     _kept: int = -1
@@ -41,10 +68,8 @@ class Job:
 
     def run(self) -> None:
         """Take the steps that are left."""
-        plan, trainee = self.plan, self.trainee
-        state = checkpoints.last(plan)
-        if state is not None:
-            self.progress = checkpoints.restore(state, trainee.model, trainee.adamw)
+        plan = self.plan
+        self.progress = checkpoints.last(plan, self.trainer.restore) or Progress()
         self.resumed_from = start = self.progress.step
         self._seconds_before = self.progress.seconds
         dev = Course.of(plan, self.rows.dev).epoch(0) if len(self.rows.dev) > 1 else []
@@ -54,31 +79,8 @@ class Job:
         note = f"resumed after step {start}" if start else ""
         self.emit(Event(type="start", step=start, steps=self.steps, message=note))
         if start < self.steps:
-            with loss.precision(trainee.model, plan):
-                self._loop(start, state)
-
-    def _loop(self, start: int, state: dict[str, Any] | None) -> None:
-        trainee = self.trainee
-        course = Course.of(self.plan, self.rows.train)
-        loop.run(
-            trainee.model,
-            trainee.loss,
-            self.plan,
-            collate=trainee.train,
-            groups=loop.Batches(course.between(start, self.steps), self.steps - start),
-            adamw=trainee.adamw,
-            start=start,
-            steps=self.steps,
-            work=checkpoints.folder_of(self.plan),
-            before=lambda: self._random(state),
-            done=self._after,
-        )
-
-    def _random(self, state: dict[str, Any] | None) -> None:
-        """Start the random numbers of training, or go on with those of the checkpoint."""
-        seed_everything(self.plan.seed)
-        if state is not None:
-            set_random_state(state["random"], self.plan.device)
+            batches = Course.of(plan, self.rows.train).between(start, self.steps)
+            self.trainer.run(batches, start=start, steps=self.steps, done=self._after)
 
     def elapsed(self) -> float:
         """Return the seconds of training, those before an interruption included."""
@@ -101,8 +103,7 @@ class Job:
         return over
 
     def _look(self, step: int) -> None:
-        trainee = self.trainee
-        value = loss.held_out(trainee.loss, trainee.dev, self._dev, self.plan.device)
+        value = self.trainer.held_out(self._dev)
         self.progress.dev_losses.append((step, value))
         self.emit(Event(type="dev", step=step, steps=self.steps, loss=value))
 
@@ -117,10 +118,9 @@ class Job:
 
     def _keep(self) -> None:
         """Keep a checkpoint and say so."""
-        trainee, progress = self.trainee, self.progress
+        progress = self.progress
         progress.seconds = self.elapsed()
-        random = random_state(self.plan.device)
-        checkpoints.write(self.plan, progress, trainee.model, trainee.adamw, random)
+        checkpoints.write(self.plan, progress, self.trainer.save)
         self._last_kept = time.perf_counter()
         self._kept = progress.step
         self.emit(Event(type="checkpoint", step=self._kept, steps=self.steps))
