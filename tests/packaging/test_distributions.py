@@ -32,7 +32,7 @@ PLUGINS = {
 KINDS = {"bi-encoder", "cross-encoder", "colbert", "raft"}
 PLACEHOLDERS = {"cross-encoder", "colbert", "mlx", "raft", "unsloth"}
 PACKAGES = ["ragd_tune", *PLUGINS.values()]
-EXTRAS = {"all-kinds", "cpu", "demo", "mlx", "mlx-cuda", "unsloth"}
+EXTRAS = {"ragd", "all-kinds", "cpu", "demo", "mlx", "mlx-cuda", "unsloth"}
 
 
 @pytest.fixture(scope="module")
