@@ -1,11 +1,17 @@
-"""What was measured of a plan: kept in this process, and the number of steps beside the run."""
+"""What a plan will cost, from measured steps, and how many steps a bound of time allows."""
 
 from __future__ import annotations
 
-from ragd_tune.objectives import Rows
-from ragd_tune.plan import Estimate, TrainPlan
-from ragd_tune.training import checkpoints
-from ragd_tune.training.course import Course, is_timed, total_steps
+from collections.abc import Callable, Sequence
+from statistics import fmean
+
+from ragd_tune.objectives import Row, Rows
+from ragd_tune.plan import Emit, Estimate, Event, TrainPlan
+from ragd_tune.training import checkpoints, memory
+from ragd_tune.training.course import Course, cost, dev_points, is_timed, total_steps
+
+SHARES = (0.5, 0.1, 0.9, 0.3, 0.7)
+"""Where in the order of cost the measured steps lie: the middle first, should time run out."""
 
 _known: dict[str, Estimate] = {}
 
@@ -44,3 +50,56 @@ def steps(plan: TrainPlan, rows: Rows, estimate: Estimate | None) -> int:
         assert estimate is not None
         return estimate.steps
     return total_steps(plan, Course.of(plan, rows.train))
+
+
+def settle(
+    plan: TrainPlan, rows: Rows, emit: Emit, estimate: Callable[[TrainPlan, Rows], Estimate]
+) -> tuple[int, Estimate | None]:
+    """Return how many steps to take, and the estimate if there is one.
+
+    A run bounded by time is measured once and keeps that number: a resumed run must not change
+    its learning rate's schedule.
+    """
+    known = recall(plan)
+    if known is None and is_timed(plan) and kept_steps(plan) is None:
+        known = estimate(plan, rows)
+        emit(Event(type="estimate", steps=known.steps, estimate=known))
+    count = steps(plan, rows, known)
+    if is_timed(plan):
+        keep_steps(plan, count)
+    return count, known
+
+
+def sample(rows: Sequence[Row], groups: list[list[int]], *, max_length: int) -> list[list[int]]:
+    """Return the batches to take: the most expensive, then some spread over the order of cost."""
+    order = sorted(groups, key=lambda group: cost(rows, group, max_length=max_length))
+    spread = [order[int(share * (len(order) - 1))] for share in SHARES]
+    return [order[-1], *spread]
+
+
+def estimated(plan: TrainPlan, rows: Rows, times: Sequence[float], *, peak: int = 0) -> Estimate:
+    """Return the estimate that ``times`` (seconds of measured steps) make, and remember it.
+
+    :param peak: bytes that a framework knows of beside this process's resident memory.
+    """
+    per_step = fmean(times)
+    kept = kept_steps(plan) if is_timed(plan) else None
+    count = kept or total_steps(plan, Course.of(plan, rows.train), per_step)
+    points, size = dev_points(count, -(-len(rows.dev) // plan.integer("batch_size")))
+    looks = len(points) * size / 3  # a forward pass is about a third of a step
+    seconds = (count + looks) * per_step
+    made = Estimate(
+        seconds=seconds,
+        steps=count,
+        peak_bytes=max(memory.peak_bytes(), peak),
+        measured_steps=len(times),
+        note=_note(seconds),
+    )
+    remember(plan, made)
+    return made
+
+
+def _note(seconds: float) -> str:
+    if seconds < 6 * 3600:
+        return ""
+    return f"this takes {seconds / 3600:.0f} hours; a smaller base or --minutes makes it shorter"

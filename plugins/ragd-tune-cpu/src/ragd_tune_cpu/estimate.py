@@ -5,22 +5,18 @@ from __future__ import annotations
 import gc
 import tempfile
 import time
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from statistics import fmean
 
-from ragd_tune.objectives import Row, Rows
+from ragd_tune.objectives import Rows
 from ragd_tune.plan import Estimate, TrainPlan
-from ragd_tune.training import measured, memory
-from ragd_tune.training.course import Course, cost, dev_points, is_timed, total_steps
+from ragd_tune.training import measured
+from ragd_tune.training.course import Course
 from ragd_tune_cpu import loss
 from ragd_tune_cpu.loop import Batches, run
 from ragd_tune_cpu.prepare import prepare
 from ragd_tune_cpu.session import fits, quiet, repeatable, untouched_random_state
 
-SHARES = (0.5, 0.1, 0.9, 0.3, 0.7)
-"""Where in the order of cost the measured steps lie: the middle first, should time run out."""
 ENOUGH_SECONDS = 12.0
 
 
@@ -32,18 +28,9 @@ def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
     """
     with quiet(), repeatable(), fits(plan), untouched_random_state(plan.device):
         course = Course.of(plan, rows.train)
-        groups = sample(rows.train, course.epoch(0), max_length=plan.integer("max_length"))
+        groups = measured.sample(rows.train, course.epoch(0), max_length=plan.integer("max_length"))
         times = _time(plan, rows, groups)
-    made = _made(plan, rows, course, times)
-    measured.remember(plan, made)
-    return made
-
-
-def sample(rows: Sequence[Row], groups: list[list[int]], *, max_length: int) -> list[list[int]]:
-    """Return the batches to take: the most expensive, then some spread over the order of cost."""
-    order = sorted(groups, key=lambda group: cost(rows, group, max_length=max_length))
-    spread = [order[int(share * (len(order) - 1))] for share in SHARES]
-    return [order[-1], *spread]
+    return measured.estimated(plan, rows, times)
 
 
 def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:
@@ -71,24 +58,3 @@ def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:
     del trainee
     gc.collect()
     return [later - earlier for earlier, later in pairwise(marks)]
-
-
-def _made(plan: TrainPlan, rows: Rows, course: Course, times: list[float]) -> Estimate:
-    per_step = fmean(times)
-    kept = measured.kept_steps(plan) if is_timed(plan) else None
-    steps = kept or total_steps(plan, course, per_step)
-    points, size = dev_points(steps, -(-len(rows.dev) // plan.integer("batch_size")))
-    looks = len(points) * size / 3  # a forward pass is about a third of a step
-    return Estimate(
-        seconds=(steps + looks) * per_step,
-        steps=steps,
-        peak_bytes=memory.peak_bytes(),
-        measured_steps=len(times),
-        note=_note((steps + looks) * per_step),
-    )
-
-
-def _note(seconds: float) -> str:
-    if seconds < 6 * 3600:
-        return ""
-    return f"this takes {seconds / 3600:.0f} hours; a smaller base or --minutes makes it shorter"

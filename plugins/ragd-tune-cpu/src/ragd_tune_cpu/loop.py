@@ -17,9 +17,9 @@ from sentence_transformers import (
 )
 from transformers import PrinterCallback, TrainerCallback
 
-from ragd_tune.errors import TrainingDivergedError
 from ragd_tune.plan import TrainPlan
 from ragd_tune.training.course import rate
+from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import StepDone
 from ragd_tune_cpu.collate import Collator
 
@@ -58,15 +58,6 @@ class Loop(SentenceTransformerTrainer):
             step = self.steps_before + self.state.global_step + 1
             raise diverged(step, self.loss_of_step, self.args.learning_rate)
         return loss
-
-
-def diverged(step: int, loss: float, learning_rate: float) -> TrainingDivergedError:
-    """Return the error for a loss that is NaN or infinite."""
-    return TrainingDivergedError(
-        f"the loss became {loss} at step {step}; the likely cause is the learning rate of "
-        f"{learning_rate:g}",
-        mend=f"try --learning-rate {learning_rate / 10:g}, or --precision fp32",
-    )
 
 
 class _Hooks(TrainerCallback):

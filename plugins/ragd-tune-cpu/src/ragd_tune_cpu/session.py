@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ragd_tune.errors import DoesNotFitError
 from ragd_tune.plan import TrainPlan
+from ragd_tune.training.faults import is_memory, too_large
 
 
 @contextlib.contextmanager
@@ -103,25 +103,8 @@ def fits(plan: TrainPlan) -> Iterator[None]:
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _too_large(plan) from error
+        raise too_large(plan) from error
     except RuntimeError as error:
-        if not _is_memory(str(error)):
+        if not is_memory(str(error)):
             raise
-        raise _too_large(plan) from error
-
-
-def _is_memory(message: str) -> bool:
-    said = message.lower()
-    return any(
-        word in said for word in ("not enough memory", "can't allocate memory", "out of memory")
-    )
-
-
-def _too_large(plan: TrainPlan) -> DoesNotFitError:
-    size, length = plan.integer("batch_size"), plan.integer("max_length")
-    smaller = f"--batch-size {max(2, size // 2)}, or --max-length {max(8, length // 2)}"
-    return DoesNotFitError(
-        f"memory ran out on {plan.device} with batches of {size} rows of up to {length} tokens",
-        mend=f"{smaller} takes about half of the memory for activations"
-        + ("" if plan.tuning == "lora" else "; --tuning lora needs less for the weights"),
-    )
+        raise too_large(plan) from error

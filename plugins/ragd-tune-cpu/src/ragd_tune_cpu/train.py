@@ -9,12 +9,12 @@ from importlib import metadata
 import torch
 
 from ragd_tune.objectives import Rows
-from ragd_tune.plan import Emit, Estimate, Event, TrainPlan, TrainResult
+from ragd_tune.plan import Emit, Event, TrainPlan, TrainResult
 from ragd_tune.training import measured, memory
-from ragd_tune.training.course import is_timed
+from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import Job
 from ragd_tune_cpu import folder, lora
-from ragd_tune_cpu.loop import diverged
+from ragd_tune_cpu.estimate import estimate
 from ragd_tune_cpu.prepare import Trainee, prepare
 from ragd_tune_cpu.session import fits, quiet, repeatable
 from ragd_tune_cpu.trainer import Trainer, trained
@@ -25,7 +25,7 @@ LIBRARIES = ("torch", "sentence-transformers", "transformers", "peft", "ragd-tun
 def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
     """Do what the hook promises: see ``ragd_tune.hookspecs.ragd_tune_train``."""
     with quiet(), repeatable(), fits(plan):
-        steps, estimate = _steps(plan, rows, emit)
+        steps, made = measured.settle(plan, rows, emit, estimate)
         emit(Event(type="load", message=plan.base.name))
         trainee = prepare(plan, rows)
         job = Job(plan=plan, rows=rows, emit=emit, steps=steps, trainer=Trainer(plan, trainee))
@@ -40,30 +40,12 @@ def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
         peak_bytes=memory.peak_bytes(),
         losses=tuple(progress.losses),
         dev_losses=tuple(progress.dev_losses),
-        estimate=estimate,
+        estimate=made,
         resumed_from=job.resumed_from,
         rows_seen=progress.rows_seen,
         facts=trainee.facts,
         versions={name: metadata.version(name) for name in LIBRARIES},
     )
-
-
-def _steps(plan: TrainPlan, rows: Rows, emit: Emit) -> tuple[int, Estimate | None]:
-    """Return how many steps to take, and the estimate if there is one.
-
-    A run bounded by time is measured once and keeps that number: a resumed run must not change
-    its learning rate's schedule.
-    """
-    known = measured.recall(plan)
-    if known is None and is_timed(plan) and measured.kept_steps(plan) is None:
-        from ragd_tune_cpu.estimate import estimate
-
-        known = estimate(plan, rows)
-        emit(Event(type="estimate", steps=known.steps, estimate=known))
-    steps = measured.steps(plan, rows, known)
-    if is_timed(plan):
-        measured.keep_steps(plan, steps)
-    return steps, known
 
 
 def _write(plan: TrainPlan, trainee: Trainee, step: int) -> None:
