@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from ragd_tune.errors import UsageError
 from ragd_tune.objectives import Rows
 from ragd_tune.options import Option, Value
 from ragd_tune.plan import Device, ModelFacts, Role, Side
@@ -54,20 +55,28 @@ class Served(Protocol):
         ...
 
 
+def _none_at_hand(name: str) -> Served:
+    raise UsageError(f"there is no embedder {name} at hand for this proof")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """Everything that a proof may look at.
 
     ``open_incumbent`` and ``open_candidate`` load the two sides, so that a proof can hold one in
     memory at a time (call each once, close by leaving the ``with`` block of the caller).
-    ``exclude`` are leaked queries, ``looks`` counts how often this test set was looked at, this
-    time included. ``progress`` takes a description, and how much of it is done (0 to 1).
+    ``open_embedder`` opens any embedder, by an adapter's name or a base's: a first stage for
+    rerankers. ``options`` are the kind's own of the group ``proof``. ``exclude`` are leaked
+    queries, ``looks`` counts how often this test set was looked at, this time included.
+    ``progress`` takes a description, and how much of it is done (0 to 1).
     """
 
     data: DataSet
     split: str
     open_incumbent: Callable[[], Served]
     open_candidate: Callable[[], Served]
+    open_embedder: Callable[[str], Served] = field(default=_none_at_hand)
+    options: Mapping[str, Value] = field(default_factory=dict)
     exclude: frozenset[str] = frozenset()
     dimensions: tuple[int, ...] = ()
     looks: int = 1
@@ -79,7 +88,8 @@ class Trial:
 class ModelKind(Protocol):
     """A kind of model. ``options`` are its own; ``gate_metric`` and ``incumbent`` name the proof.
 
-    ``tunings`` are those that make sense, the default first.
+    ``tunings`` and ``objectives`` are those that make sense, the default first. Options of the
+    group ``proof`` decide how an adapter is judged; they reach :meth:`prove` and no training.
     """
 
     @property
@@ -93,8 +103,8 @@ class ModelKind(Protocol):
         ...
 
     @property
-    def objective(self) -> str:
-        """Id of the objective that its rows belong to."""
+    def objectives(self) -> tuple[str, ...]:
+        """Ids of the objectives that it makes rows for, the default first."""
         ...
 
     @property
@@ -114,7 +124,7 @@ class ModelKind(Protocol):
 
     @property
     def options(self) -> tuple[Option, ...]:
-        """Options beyond those of run, tuning and objective."""
+        """Options beyond those of run, tuning and objective: for its rows, and for its proof."""
         ...
 
     @property
@@ -131,8 +141,8 @@ class ModelKind(Protocol):
         """Return defaults of options that depend on ``profile``."""
         ...
 
-    def rows(self, data: DataSet, options: Mapping[str, Value]) -> Rows:
-        """Return the rows to train on.
+    def rows(self, data: DataSet, objective: str, options: Mapping[str, Value]) -> Rows:
+        """Return the rows of ``objective`` to train on.
 
         :raises DataError: when the data has none of what this kind learns from.
         """

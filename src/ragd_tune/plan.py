@@ -186,15 +186,18 @@ class ModelFacts:
 
     ``dimension`` counts floats of one vector, ``dimensions`` the leading ones that were trained
     (Matryoshka, descending), ``max_length`` tokens, ``pooling`` is ``mean``, ``cls``, ``max``,
-    ``lasttoken`` …, ``prompts`` what is put before a text by role.
+    ``lasttoken`` …, ``prompts`` what is put before a text by role. What a model does not have is
+    0, empty or False. ``settings`` is what else its kind needs to know of it, as the tokens of a
+    query in ColBERT.
     """
 
-    dimension: int
+    dimension: int = 0
     max_length: int
     pooling: str = ""
     normalise: bool = True
     prompts: Mapping[str, str] = field(default_factory=dict)
     dimensions: tuple[int, ...] = ()
+    settings: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

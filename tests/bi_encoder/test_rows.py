@@ -123,7 +123,7 @@ def test_a_bad_value_names_the_option_and_its_range(option: str, value: object) 
 
 def test_the_kind_declares_what_it_is() -> None:
     kind = BiEncoder()
-    assert (kind.objective, kind.serves, kind.gate_metric) == (
+    assert (kind.objectives[0], kind.serves, kind.gate_metric) == (
         "contrastive",
         "embedder",
         "ndcg@10",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -53,15 +54,33 @@ def test_no_passage_of_a_batch_is_relevant_to_another_rows_query(
 
 @given(many_rows(), st.integers(2, 9), st.integers(0, 5))
 @settings(max_examples=100, deadline=None)
-def test_no_row_comes_twice_and_only_lone_rows_without_negatives_are_lost(
+def test_no_row_comes_twice_and_no_batch_is_too_large_or_without_a_negative(
     rows: list[Row], size: int, seed: int
 ) -> None:
     made = batches(rows, batch_size=size, seed=seed, epoch=0)
     seen = [index for batch in made for index in batch]
     assert len(seen) == len(set(seen))
-    lost = set(range(len(rows))) - set(seen)
-    assert all(not rows[index].get("negatives") for index in lost)
+    assert len(made) <= math.ceil(1.25 * math.ceil(len(rows) / size))
+    assert all(len(batch) <= size + 1 for batch in made)
     assert all(len(batch) > 1 or rows[batch[0]].get("negatives") for batch in made)
+
+
+@given(st.integers(4, 60), st.integers(2, 9), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_rows_about_different_passages_are_all_there_in_batches_of_like_size(
+    count: int, size: int, seed: int
+) -> None:
+    rows = [row(f"q{n}", f"d{n}", [f"d{n}"], [f"n{n}"]) for n in range(count)]
+    made = batches(rows, batch_size=size, seed=seed, epoch=0)
+    assert sorted(index for batch in made for index in batch) == list(range(count))
+    assert max(map(len, made)) - min(map(len, made)) <= 1
+
+
+def test_rows_about_one_passage_that_find_no_batch_come_in_another_epoch() -> None:
+    rows = [row(f"q{n}", f"d{max(0, n - 30)}", [f"d{max(0, n - 30)}"]) for n in range(40)]
+    epochs = [batches(rows, batch_size=8, seed=0, epoch=epoch) for epoch in range(40)]
+    assert all(len(made) == 7 for made in epochs)
+    assert {index for made in epochs for batch in made for index in batch} == set(range(40))
 
 
 def test_batches_are_the_same_for_the_same_seed_and_epoch_and_differ_between_epochs() -> None:
@@ -73,8 +92,24 @@ def test_batches_are_the_same_for_the_same_seed_and_epoch_and_differ_between_epo
 
 
 def test_batches_are_pinned_so_that_backends_and_versions_can_be_compared() -> None:
-    rows = [row(f"q{n}", f"d{n}", [f"d{n}"]) for n in range(7)]
-    assert batches(rows, batch_size=3, seed=0, epoch=0) == [[0, 6, 1], [4, 5, 3, 2]]
+    rows = [row(f"q{n}", f"d{n % 5}", [f"d{n % 5}"]) for n in range(7)]
+    assert batches(rows, batch_size=3, seed=0, epoch=0) == [[6, 5], [0, 4, 2], [1, 3]]
+
+
+def test_a_passage_that_comes_often_costs_no_more_batches_than_it_has_to() -> None:
+    often = [row(f"q{n}", "d0", ["d0"]) for n in range(50)]
+    rows = [*often, *(row(f"p{n}", f"e{n}", [f"e{n}"]) for n in range(1550))]
+    for seed in range(5):
+        made = batches(rows, batch_size=32, seed=seed, epoch=0)
+        assert len(made) == 50
+        assert {len(batch) for batch in made} == {32}
+
+
+def test_an_objective_without_in_batch_negatives_loses_no_row_and_keeps_none_apart() -> None:
+    rows = [row(f"q{n}", "d0", ["d0"]) for n in range(9)]
+    made = batches(rows, batch_size=4, seed=0, epoch=0, contrasts=False)
+    assert [len(batch) for batch in made] == [4, 4, 1]
+    assert sorted(index for batch in made for index in batch) == list(range(9))
 
 
 def test_a_hundred_queries_about_one_document_each_get_a_batch_of_their_own() -> None:

@@ -139,7 +139,7 @@ def test_the_loss_is_the_in_batch_softmax_over_cosines(lab: Any) -> None:
 
 def test_matryoshka_raises_the_quality_of_the_leading_dimensions(lab: Any) -> None:
     base = lab.base()
-    options = {"tuning": "full", "max_steps": 60, "learning_rate": 2e-3}
+    options = {"tuning": "full", "max_steps": 120, "learning_rate": 1e-3}
     plain, nested = lab.plan(base, **options), lab.plan(base, **options, matryoshka_dims=(4,))
     results = [lab.train(plan) for plan in (plain, nested)]
     assert results[1].facts.dimensions == (32, 4)

@@ -139,7 +139,8 @@ def test_an_embedder_speaks_ragds_protocol(shop: Any) -> None:
     with opened(shop, "mine") as found:
         rows = found.embed(TEXTS)
         assert [[type(value) for value in row] for row in rows] == [[float] * 16] * 3
-        assert found.embed_single(TEXTS[0]) == rows[0]
+        # One text alone goes through other kernels than three: the last digit may differ.
+        assert found.embed_single(TEXTS[0]) == pytest.approx(rows[0], abs=1e-6)
         assert (found.dimension, found.model_name, found.is_loaded) == (16, "mine", True)
         assert found.embed([]) == []
         for make in (found.embed_queries, found.embed_documents):

@@ -23,6 +23,9 @@ PARTS = st.from_regex(r"[A-Za-z0-9_]{1,8}_", fullmatch=True)
 PATHS = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
 
 
+SETTINGS = st.dictionaries(SLUGS, st.booleans() | st.integers() | TEXTS, min_size=1, max_size=3)
+
+
 @st.composite
 def manifests(draw: st.DrawFn) -> dict[str, Any]:
     dimensions = draw(st.lists(st.integers(1, 4096), max_size=4, unique=True))
@@ -41,6 +44,7 @@ def manifests(draw: st.DrawFn) -> dict[str, Any]:
         "pooling": draw(SLUGS),
         "normalise": draw(st.booleans()),
         "space": draw(st.none() | HASHES),
+        **draw(st.just({}) | st.fixed_dictionaries({"settings": SETTINGS})),
         "files": draw(
             st.dictionaries(
                 PATHS, st.fixed_dictionaries({"sha256": HASHES, "size": st.integers(0, 1 << 50)})
@@ -84,7 +88,7 @@ def test_every_field_decides_the_content_id(
     name = data.draw(st.sampled_from(sorted(value)))
     # These two are only right together.
     names = ("dimension", "dimensions") if name.startswith("dimension") else (name,)
-    changed = {**value, **{one: other[one] for one in names}}
+    changed = {**value, **{one: other[one] for one in names if one in other}}
     same = changed == value
     assert (read(value).content_id == read(changed).content_id) is same
 

@@ -26,6 +26,7 @@ FIELDS = {
         "prompts": "what is put before a text, by its role",
         "pooling": "how token vectors become one vector",
         "normalise": "whether vectors are scaled to length 1",
+        "settings": "what else the kind needs to know of the model, by name",
         "space": "id of the documents' vector space; vectors of two spaces never meet",
         "files": "every file but the manifest, by relative path",
     },

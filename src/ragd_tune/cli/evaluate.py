@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import click
 
 from ragd_tune import errors
+from ragd_tune.cli import flags
 from ragd_tune.cli.output import show_json
 from ragd_tune.options import Option
 
 
-@click.command()
+class _Evaluate(click.Command):
+    """The command with the options of every kind's proof; the adapter's kind refuses the others."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own flags, then those of the proofs."""
+        return [*super().get_params(ctx), *flags.click_options(_judging(), {})]
+
+
+@cache
+def _judging() -> tuple[Option, ...]:
+    from ragd_tune.registry import discover
+
+    kinds = discover().kinds.values()
+    found = {o.name: o for kind in kinds for o in kind.options if o.group == "proof"}
+    return tuple(found.values())
+
+
+@click.command(cls=_Evaluate)
 @click.argument("adapter")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Data set.")
 @click.option("--split", default="test", show_default=True, help="Split to compare on.")
@@ -26,7 +45,15 @@ from ragd_tune.options import Option
 @click.option("--strict", is_flag=True, help="Leaked queries are an error.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
-    adapter: str, *, data: Path, split: str, dims: str, device: str, strict: bool, as_json: bool
+    adapter: str,
+    *,
+    data: Path,
+    split: str,
+    dims: str,
+    device: str,
+    strict: bool,
+    as_json: bool,
+    **judging: object,
 ) -> int:
     """Compare ADAPTER (a name or an id) with its incumbent; exit 3 if it is not proven better."""
     from ragd_tune.cli.progress import Progress
@@ -45,6 +72,7 @@ def evaluate(
             dimensions=tuple(int(one) for one in wanted) if isinstance(wanted, tuple) else (),
             device=device_of(device),
             strict=strict,
+            options=flags.given(_judging(), judging),
         )
     report = proved.report
     if as_json:

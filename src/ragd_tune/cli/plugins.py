@@ -36,7 +36,7 @@ def plugins(*, as_json: bool) -> None:
         "Kinds of model",
         ("name", "objective", "tunings", "serves", "what it has to beat"),
         (
-            (k.name, k.objective, ", ".join(k.tunings), k.serves, k.incumbent)
+            (k.name, ", ".join(k.objectives), ", ".join(k.tunings), k.serves, k.incumbent)
             for k in registry.kinds.values()
         ),
     )
@@ -92,7 +92,7 @@ def _plugins_json(registry: Registry, offers: list[Offer]) -> dict[str, object]:
             for cell in _cells(offers)
         ],
         "kinds": [
-            {"name": k.name, "objective": k.objective, "tunings": list(k.tunings)}
+            {"name": k.name, "objectives": list(k.objectives), "tunings": list(k.tunings)}
             for k in registry.kinds.values()
         ],
     }

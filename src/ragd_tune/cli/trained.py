@@ -50,6 +50,7 @@ def train_and_prove(
             split=split,
             strict=bool(parameters.get("strict")),
             base=base,
+            options=planned.judging,
         ).report
     tell(made, report, as_json=as_json)
     return errors.DONE if report is None or report.passed else errors.NOT_PROVEN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,13 +33,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan, and all that it was made from."""
+    """A plan, and all that it was made from; ``judging`` are the options of the proof."""
 
     plan: TrainPlan
     kind: ModelKind
     data: DataSet
     rows: Rows
     settings: Mapping[str, Setting]
+    judging: Mapping[str, Value] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Return what ``--show-plan`` shows."""
@@ -56,10 +57,19 @@ class Planned:
 
 def declared(registry: Registry, kind: ModelKind) -> tuple[Option, ...]:
     """Return every option that a training of ``kind`` may have, with any backend."""
-    objective = registry.objectives[kind.objective]
     adapters = LORA if {"lora", "dora", "qlora"} & set(kind.tunings) else ()
     backends = tuple(o for backend in registry.backends.values() for o in backend.options)
-    return (*CHOICES, *RUN, *objective.options, *kind.options, *adapters, *backends)
+    own = {o.name: o for o in _of_objectives(registry, kind.objectives)}
+    return (*CHOICES, *RUN, *own.values(), *kind.options, *adapters, *backends)
+
+
+def _of_objectives(registry: Registry, objectives: Iterable[str]) -> list[Option]:
+    """Return the options of some objectives; where two share a name, the first one's is told last.
+
+    A kind's default objective comes first, so its help and range are the ones that are shown.
+    """
+    named = [registry.objectives[one].options for one in objectives]
+    return [option for options in reversed(named) for option in options]
 
 
 def plan(shop: Workshop, request: Request) -> Planned:
@@ -75,11 +85,12 @@ def plan(shop: Workshop, request: Request) -> Planned:
     options = declared(shop.registry, kind)
     layers = _layers(shop.registry, kind, options, request)
     choices = config.settle(CHOICES, layers)
-    tuning, side = _tuning(kind, choices), _side(choices)
-    choice = _trainer(shop.registry, kind, tuning, side, choices)
+    objective, tuning = _one_of(kind, choices, "objective"), _one_of(kind, choices, "tuning")
+    side = _side(choices)
+    choice = _trainer(shop.registry, objective, tuning, side, choices)
     data = read(request.data)
-    relevant = _relevant(options, tuning, choice)
-    _refuse_idle(options, relevant, layers, tuning, choice)
+    relevant = _relevant(shop.registry, kind, objective, tuning, choice)
+    _refuse_idle(relevant, layers, f"--tuning {tuning} on {choice.backend.name}")
     profile = _profile(tuning, side, choice.device, sum(1 for _ in data.pairs("train")))
     defaults = {
         name: value
@@ -87,13 +98,14 @@ def plan(shop: Workshop, request: Request) -> Planned:
         if name in {option.name for option in relevant}
     }
     settings = config.settle(relevant, [*layers, config.kind_defaults(defaults)])
-    values = {name: setting.value for name, setting in settings.items()}
-    rows = kind.rows(data, values)
+    judging = {option.name for option in relevant if option.group == "proof"}
+    values = {name: one.value for name, one in settings.items() if name not in judging}
+    rows = kind.rows(data, objective, values)
     name = _text(choices["base"].value) or kind.default_base
     base = resolve(name, offline=request.offline, home=shop.store.root)
     draft = TrainPlan(
         kind=kind.name,
-        objective=kind.objective,
+        objective=objective,
         tuning=tuning,
         side=side,
         backend=choice.backend.name,
@@ -106,7 +118,14 @@ def plan(shop: Workshop, request: Request) -> Planned:
     )
     run = shop.store.runs / draft.id[:16]
     made = _at(draft, run / "out")
-    return Planned(plan=made, kind=kind, data=data, rows=rows, settings={**choices, **settings})
+    return Planned(
+        plan=made,
+        kind=kind,
+        data=data,
+        rows=rows,
+        settings={**choices, **settings},
+        judging={name: settings[name].value for name in judging},
+    )
 
 
 def _at(plan: TrainPlan, out: Path) -> TrainPlan:
@@ -129,14 +148,17 @@ def _layers(
     return layers
 
 
-def _tuning(kind: ModelKind, choices: Mapping[str, Setting]) -> str:
-    setting = choices["tuning"]
+def _one_of(kind: ModelKind, choices: Mapping[str, Setting], what: str) -> str:
+    """Return the tuning or the objective that was asked for, else the kind's default."""
+    known = {"tuning": kind.tunings, "objective": kind.objectives}[what]
+    setting = choices[what]
     if setting.value is None:
-        return kind.tunings[0]
-    if setting.value not in kind.tunings:
+        return known[0]
+    if setting.value not in known:
+        word = {"tuning": "tuned by", "objective": "trained on the objective"}[what]
         raise UsageError(
-            f"{setting.where}: a {kind.name} cannot be tuned by {setting.value!r}",
-            mend=f"it takes one of {', '.join(kind.tunings)}",
+            f"{setting.where}: a {kind.name} cannot be {word} {setting.value!r}",
+            mend=f"it takes one of {', '.join(known)}",
         )
     return str(setting.value)
 
@@ -146,14 +168,14 @@ def _side(choices: Mapping[str, Setting]) -> Side:
 
 
 def _trainer(
-    registry: Registry, kind: ModelKind, tuning: str, side: Side, choices: Mapping[str, Setting]
+    registry: Registry, objective: str, tuning: str, side: Side, choices: Mapping[str, Setting]
 ) -> Choice:
     name = _text(choices["backend"].value)
     if name is not None:
         registry.backend(name)  # a broken or missing one says so, rather than "no backend can"
     return choose_trainer(
         registry.offers(),
-        objective=kind.objective,
+        objective=objective,
         tuning=tuning,
         side=side,
         device=device_of(choices["device"].value),
@@ -171,34 +193,25 @@ def _text(value: Value) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _relevant(options: tuple[Option, ...], tuning: str, choice: Choice) -> tuple[Option, ...]:
-    """Leave out what this tuning and this backend never read."""
-    idle = {o.name for o in LORA} - {o.name for o in options_of_tuning(tuning)}
-    own = {o.name for o in choice.backend.options}
-    return tuple(
-        option
-        for option in options
-        if option not in CHOICES
-        and option.name not in idle
-        and (option.group != "backend" or option.name in own)
+def _relevant(
+    registry: Registry, kind: ModelKind, objective: str, tuning: str, choice: Choice
+) -> tuple[Option, ...]:
+    """Return what this objective, this tuning, this backend and this proof read."""
+    return (
+        *RUN,
+        *registry.objectives[objective].options,
+        *kind.options,
+        *options_of_tuning(tuning),
+        *choice.backend.options,
     )
 
 
-def _refuse_idle(
-    options: tuple[Option, ...],
-    relevant: tuple[Option, ...],
-    layers: list[Layer],
-    tuning: str,
-    choice: Choice,
-) -> None:
+def _refuse_idle(relevant: tuple[Option, ...], layers: list[Layer], here: str) -> None:
     read_here = {option.name for option in (*relevant, *CHOICES)}
     for layer in layers:
         for name, (_, where) in layer.values.items():
             if layer.source == "flag" and name not in read_here:
-                raise UsageError(
-                    f"{where}: has no effect with --tuning {tuning} on {choice.backend.name}",
-                    mend="leave it out",
-                )
+                raise UsageError(f"{where}: has no effect with {here}", mend="leave it out")
 
 
 def _profile(tuning: str, side: Side, device: Device, rows: int) -> Profile:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragd_tune import config
 from ragd_tune.data import DataSet, check, read
 from ragd_tune.data.leaks import leaks
-from ragd_tune.errors import DataError
-from ragd_tune.kinds import Served, Trial
+from ragd_tune.errors import DataError, UsageError
+from ragd_tune.kinds import ModelKind, Served, Trial
+from ragd_tune.options import Value
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.plan import BaseModel, Device
 from ragd_tune.store import Entry
@@ -39,6 +42,7 @@ def prove(
     device: Device | None = None,
     strict: bool = False,
     base: BaseModel | None = None,
+    options: Mapping[str, object] | None = None,
 ) -> Proved:
     """Compare the adapter ``ref`` with its incumbent on ``split`` and record the result.
 
@@ -47,6 +51,8 @@ def prove(
 
     :param base: where the adapter's base is, when the caller knows it already; its fingerprint
         is checked all the same.
+    :param options: the kind's own of the group ``proof``, by name; None is "not given".
+    :raises UsageError: an option that this kind's proof does not read, or out of its range.
     :raises DataError: the split has no queries, or leaks under ``strict``.
     """
     from ragd_tune.models import locate
@@ -55,6 +61,7 @@ def prove(
     entry = shop.store.get(ref)
     manifest = entry.manifest
     kind = shop.registry.kind(manifest.kind)
+    judging = _judging(kind, options or {})
     if split not in data.qrels:
         raise DataError(
             f"{data.source}: there is no {split} split to prove anything on",
@@ -76,11 +83,26 @@ def prove(
                 looks=shop.store.look(looked_at(data, split), entry.id),
                 open_incumbent=_opener(shop, stack, entry, base, device, adapter=False),
                 open_candidate=_opener(shop, stack, entry, base, device, adapter=True),
+                open_embedder=partial(_open_embedder, shop, stack, device),
+                options=judging,
                 progress=shop.progress,
             )
         )
     shop.store.record(entry.id, "proof", record(report, data, split))
     return Proved(entry=entry, report=report, split=split)
+
+
+def _judging(kind: ModelKind, given: Mapping[str, object]) -> dict[str, Value]:
+    """Return every option of the kind's proof: as given, from the environment, or its default."""
+    own = [option for option in kind.options if option.group == "proof"]
+    layer = config.flags(given)
+    for name in layer.values.keys() - {option.name for option in own}:
+        raise UsageError(
+            f"{layer.values[name][1]}: the proof of a {kind.name} does not read it",
+            mend=f"it reads {', '.join(option.flag for option in own) or 'no options'}",
+        )
+    settled = config.settle(own, [config.environment(own), layer])
+    return {name: setting.value for name, setting in settled.items()}
 
 
 def looked_at(data: DataSet, split: str) -> str:
@@ -112,6 +134,25 @@ def headline(report: Report) -> dict[str, object]:
         "clusters": told.clusters,
         "reason": report.reason,
     }
+
+
+def _open_embedder(shop: Workshop, stack: ExitStack, device: Device | None, name: str) -> Served:
+    """Open an embedder by an adapter's name or id, else by a base's name."""
+    from ragd_tune.errors import StoreError
+    from ragd_tune.models import locate, resolve
+    from ragd_tune.serve import open_model
+
+    try:
+        entry = shop.store.get(name)
+    except StoreError:
+        base = resolve(name, home=shop.store.root)
+        model = open_model(
+            shop.registry, objective="contrastive", format="base", base=base, device=device
+        )
+        return stack.enter_context(model)
+    wanted = entry.manifest.base
+    base = locate(wanted.name, wanted.fingerprint, shop.store.root)
+    return _opener(shop, stack, entry, base, device, adapter=True)()
 
 
 def _opener(

@@ -12,7 +12,7 @@ from ragd_tune import worker
 from ragd_tune.errors import InterruptedRunError, TuneError, UsageError, WorkerError
 from ragd_tune.pipeline.planning import Planned
 from ragd_tune.pipeline.workshop import Workshop
-from ragd_tune.plan import TrainPlan, TrainResult
+from ragd_tune.plan import ModelFacts, TrainPlan, TrainResult
 from ragd_tune.store import Manifest
 
 
@@ -64,14 +64,13 @@ def commit(
     shop: Workshop, planned: Planned, result: TrainResult, *, name: str | None = None
 ) -> Trained:
     """Put what a run left under ``plan.out`` into the store, with its provenance."""
-    from ragd_tune.models import remember, space_id
+    from ragd_tune.models import remember
 
     plan, facts = planned.plan, result.facts
     if facts is None:
         raise WorkerError(f"the backend {plan.backend} says nothing about the model it made")
     draft = shop.store.draft()
     shutil.copytree(plan.out, draft, dirs_exist_ok=True)
-    documents = plan.base.fingerprint if plan.side == "query" else None
     manifest = Manifest.build(
         draft,
         kind=plan.kind,
@@ -86,7 +85,8 @@ def commit(
         prompts=dict(facts.prompts),
         pooling=facts.pooling,
         normalise=facts.normalise,
-        space=space_id(facts, encoder=documents or _weights(draft, plan)),
+        settings=dict(facts.settings),
+        space=_space(planned, facts, draft),
     )
     remember(shop.store.root, plan.base)
     path = shop.store.commit(draft, manifest, names=[name] if name else [])
@@ -94,11 +94,18 @@ def commit(
     return Trained(id=manifest.content_id, path=path, manifest=manifest, plan=plan, result=result)
 
 
-def _weights(draft: Path, plan: TrainPlan) -> str:
-    """Identify the document side's encoder: the base's weights with these files on top."""
-    from ragd_tune.models import files_digest
+def _space(planned: Planned, facts: ModelFacts, draft: Path) -> str | None:
+    """Return the id of the space that an embedder's documents lie in; None for what embeds none.
 
-    return files_digest(draft, plan.base.fingerprint)
+    The document side's encoder is the base with the draft's files on top, or the base as it is.
+    """
+    from ragd_tune.models import files_digest, space_id
+
+    if planned.kind.serves != "embedder":
+        return None
+    base = planned.plan.base.fingerprint
+    encoder = base if planned.plan.side == "query" else files_digest(draft, base)
+    return space_id(facts, encoder=encoder)
 
 
 def shareable(name: str) -> str:

@@ -35,6 +35,7 @@ def facts_of(manifest: Manifest) -> ModelFacts:
         pooling=manifest.pooling,
         normalise=manifest.normalise,
         prompts=dict(manifest.prompts),
+        settings=dict(manifest.settings),
     )
 
 

@@ -82,7 +82,8 @@ class Manifest(_Strict):
     """What an adapter is. What a kind of model does not have is 0, empty or null.
 
     ``dimension`` counts floats of one vector, ``dimensions`` the leading ones that were trained
-    (Matryoshka, descending), ``max_length`` tokens. ``space`` is the id of the document side's
+    (Matryoshka, descending), ``max_length`` tokens; ``settings`` is what else the kind needs to
+    know of the model. ``space`` is the id of the document side's
     space: vectors of two spaces never meet. ``files`` names every file but the manifest itself.
     """
 
@@ -99,6 +100,7 @@ class Manifest(_Strict):
     prompts: Prompts = Prompts()
     pooling: Annotated[str, StringConstraints(max_length=64)] = ""
     normalise: bool = False
+    settings: Mapping[Slug, int | float | bool | str] = Field(default_factory=dict)
     space: Fingerprint | None = None
     files: Mapping[Annotated[str, AfterValidator(_sound_path)], FileEntry]
 
@@ -156,8 +158,14 @@ class Manifest(_Strict):
             ) from error
 
     def to_bytes(self) -> bytes:
-        """Return canonical JSON: what the content id is made from, and what the file holds."""
-        return canonical(self.model_dump(mode="json", by_alias=True))
+        """Return canonical JSON: what the content id is made from, and what the file holds.
+
+        Empty ``settings`` are left out: they came later, and ids stay the same for ever.
+        """
+        value = self.model_dump(mode="json", by_alias=True)
+        if not self.settings:
+            del value["settings"]
+        return canonical(value)
 
     @property
     def content_id(self) -> str:

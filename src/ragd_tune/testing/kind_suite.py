@@ -80,7 +80,7 @@ class KindSuite:
     def all_options(self, tuning: str) -> tuple[Option, ...]:
         """Return every option of a training by ``tuning``."""
         kind, objectives = self.model_kind(), self.registry().objectives
-        own = objectives[kind.objective].options
+        own = objectives[kind.objectives[0]].options
         return (*RUN, *own, *kind.options, *options_of_tuning(tuning))
 
     def rows_of(self, data: DataSet) -> Rows:
@@ -88,14 +88,23 @@ class KindSuite:
         values: dict[str, Value] = {
             option.name: option.default for option in self.all_options(self.model_kind().tunings[0])
         }
-        return self.model_kind().rows(data, values)
+        kind = self.model_kind()
+        return kind.rows(data, kind.objectives[0], values)
 
     def prove(
         self, before: Callable[[], Served], after: Callable[[], Served], **fields: Any
     ) -> Report:
         """Return the kind's proof of ``after`` against ``before`` on the test split."""
         data = fields.pop("data", None) or self.data()
-        trial = Trial(data=data, split="test", open_incumbent=before, open_candidate=after)
+        judging = [option for option in self.model_kind().options if option.group == "proof"]
+        trial = Trial(
+            data=data,
+            split="test",
+            open_incumbent=before,
+            open_candidate=after,
+            open_embedder=lambda _: self.poor(data),
+            options={option.name: option.default for option in judging},
+        )
         return self.model_kind().prove(replace(trial, **fields))
 
     # -- what it says of itself ----------------------------------------------------------------
@@ -108,7 +117,8 @@ class KindSuite:
         assert kind.gate_metric
         assert kind.default_base
         assert kind.serves in get_args(Slot)
-        assert kind.objective in self.registry().objectives
+        assert kind.objectives
+        assert set(kind.objectives) <= self.registry().objectives.keys()
 
     def test_its_tunings_are_named_once_each(self) -> None:
         tunings = self.model_kind().tunings
@@ -123,7 +133,7 @@ class KindSuite:
 
     def test_its_options_are_its_own_and_their_defaults_are_valid(self) -> None:
         kind = self.model_kind()
-        objective = self.registry().objectives[kind.objective]
+        objective = self.registry().objectives[kind.objectives[0]]
         taken = {option.name for option in (*CHOICES, *RUN, *LORA, *objective.options)}
         for option in kind.options:
             assert option.name not in taken, f"{option.name} is the core's; give it a default"
@@ -146,8 +156,8 @@ class KindSuite:
 
     def test_rows_obey_the_schema_of_the_objective(self) -> None:
         rows, kind = self.rows_of(self.data()), self.model_kind()
-        objective = self.registry().objectives[kind.objective]
-        assert rows.objective == kind.objective
+        objective = self.registry().objectives[kind.objectives[0]]
+        assert rows.objective == kind.objectives[0]
         assert rows.train
         for part, name in ((rows.train, "train"), (rows.dev, "dev")):
             for number, row in enumerate(part):

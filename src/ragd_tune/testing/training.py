@@ -24,7 +24,7 @@ from ragd_tune.testing.hooks import Hooks
 from ragd_tune.testing.samples import ODD, odd_rows
 
 CHANGES: dict[str, Value] = {
-    "batch_size": 3,
+    "batch_size": 2,
     "learning_rate": 3e-4,
     "warmup": 0.5,
     "schedule": "linear",

@@ -27,7 +27,7 @@ DEPTH = Option(name="depth", type="int", default=3, low=1, high=9, help="how dee
 class Sound:
     name: str = "small"
     title: str = "a small kind"
-    objective: str = "contrastive"
+    objectives: tuple[str, ...] = ("contrastive",)
     serves: Slot = "embedder"
     tunings: tuple[str, ...] = ("lora", "full")
     default_base: str = "tiny"
@@ -38,7 +38,7 @@ class Sound:
     def defaults(self, profile: Profile) -> Mapping[str, Value]:
         return {"learning_rate": 5e-5 if profile.tuning == "full" else 5e-4, "depth": 2}
 
-    def rows(self, data: DataSet, options: Mapping[str, Value]) -> Rows:
+    def rows(self, data: DataSet, objective: str, options: Mapping[str, Value]) -> Rows:
         if "train" not in data.qrels:
             raise DataError("no training queries: qrels/train.tsv is empty", mend="add some")
         return Rows(objective="contrastive", train=self.part(data, "train"), dev=self.dev(data))
@@ -131,7 +131,7 @@ class PeeksAtTestJudgements(Sound):
 
 
 class LearnsFromNothing(Sound):
-    def rows(self, data: DataSet, options: Mapping[str, Value]) -> Rows:
+    def rows(self, data: DataSet, objective: str, options: Mapping[str, Value]) -> Rows:
         return Rows(objective="contrastive", train=self.part(data, "train"), dev=self.dev(data))
 
 

@@ -23,7 +23,7 @@ class BiEncoder:
 
     name: str = "bi-encoder"
     title: str = "embedding model: one vector a text, compared by cosine"
-    objective: str = "contrastive"
+    objectives: tuple[str, ...] = ("contrastive",)
     serves: Slot = "embedder"
     tunings: tuple[str, ...] = ("lora", "full")
     default_base: str = "all-MiniLM-L6-v2"
@@ -35,7 +35,7 @@ class BiEncoder:
         """Return learning rate, epochs and batch size; see :mod:`ragd_tune_bi_encoder.defaults`."""
         return defaults(profile)
 
-    def rows(self, data: DataSet, options: Mapping[str, Value]) -> Rows:
+    def rows(self, data: DataSet, objective: str, options: Mapping[str, Value]) -> Rows:
         """Return one row for each relevant (query, document) of ``train``, and of ``dev``.
 
         :raises DataError: there are no training pairs.

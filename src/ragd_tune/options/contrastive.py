@@ -1,0 +1,53 @@
+"""Options of the objectives over in-batch softmax: ``contrastive``."""
+
+from __future__ import annotations
+
+from ragd_tune.options.option import Option
+
+PROMPTS = (
+    Option(
+        name="query_prompt",
+        type="str",
+        default=None,
+        optional=True,
+        help="text put before every query; the base's own when not set",
+    ),
+    Option(
+        name="document_prompt",
+        type="str",
+        default=None,
+        optional=True,
+        help="text put before every document; the base's own when not set",
+    ),
+)
+"""What is put before a text, by its role."""
+
+CONTRASTIVE = (
+    Option(
+        name="temperature",
+        type="float",
+        default=0.05,
+        low=0.001,
+        high=1.0,
+        help="divides the cosines in the in-batch softmax",
+        reason="sentence-transformers' scale of 20",
+    ),
+    Option(
+        name="matryoshka_dims",
+        type="ints",
+        default=(),
+        low=1,
+        high=65_536,
+        help="also train these leading dimensions (Matryoshka)",
+    ),
+    *PROMPTS,
+    Option(
+        name="negatives",
+        type="int",
+        default=1,
+        low=0,
+        high=64,
+        help="explicit hard negatives used for each row, where the data has them",
+    ),
+)
+"""Options of the objective ``contrastive``."""

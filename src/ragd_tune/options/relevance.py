@@ -1,0 +1,24 @@
+"""Options of the objective ``relevance``: scoring a query and a passage together."""
+
+from __future__ import annotations
+
+from ragd_tune.options.option import Option
+
+RELEVANCE = (
+    Option(
+        name="loss",
+        type="str",
+        default="bce",
+        choices=("bce", "listwise"),
+        help="bce judges each passage alone, listwise a query's passages against each other",
+    ),
+    Option(
+        name="negatives",
+        type="int",
+        default=4,
+        low=0,
+        high=64,
+        help="passages without an answer for each one with it",
+    ),
+)
+"""Options of the objective ``relevance``."""
