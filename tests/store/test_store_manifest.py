@@ -44,7 +44,7 @@ def manifests(draw: st.DrawFn) -> dict[str, Any]:
         "pooling": draw(SLUGS),
         "normalise": draw(st.booleans()),
         "space": draw(st.none() | HASHES),
-        **draw(st.just({}) | st.fixed_dictionaries({"settings": SETTINGS})),
+        **({"settings": draw(SETTINGS)} if draw(st.booleans()) else {}),
         "files": draw(
             st.dictionaries(
                 PATHS, st.fixed_dictionaries({"sha256": HASHES, "size": st.integers(0, 1 << 50)})
