@@ -105,7 +105,7 @@ def test_no_batch_of_real_data_holds_a_false_negative(
         for place, i in enumerate(batch):
             others = {text for j, text in enumerate(passages) if j != place}
             assert not others & relevant[str(made[i]["query"]).lower()]
-    assert taken >= 0.97 * len(made), "rows of a passage with many queries end alone, a few in all"
+    assert taken >= 0.96 * len(made), "rows of a passage with many queries end alone, a few in all"
 
 
 @pytest.mark.parametrize(
