@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +13,16 @@ from typing import Any
 import chromadb
 import pytest
 from chromadb.config import Settings
+
+from ragd_tune.models import files_digest, fingerprint, remember, space_id
+from ragd_tune.options import CONTRASTIVE, LORA, RUN
+from ragd_tune.plan import BaseModel, TrainPlan
+from ragd_tune.registry import Registry
+from ragd_tune.serve import Embedder, load_base
+from ragd_tune.serve.load import load
+from ragd_tune.store import Entry, Manifest, Store
+from ragd_tune.testing import contrastive_rows
+from ragd_tune.testing.fakes import advertise, make_base, registry
 
 Embed = Callable[[Sequence[str]], list[list[float]]]
 
@@ -76,6 +88,79 @@ class HostIndex:
 def letters(texts: Sequence[str]) -> list[list[float]]:
     """Embed texts by counting letters: four dimensions, good enough to tell texts apart."""
     return [[float(1 + text.count(letter)) for letter in "aeio"] for text in texts]
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """A home with a store, a base model of the fake backend, and ragd's folder beside it."""
+
+    home: Path
+    base: Path
+    registry: Registry
+
+    @property
+    def store(self) -> Store:
+        return Store(self.home / ".ragd" / "tune")
+
+    @property
+    def index(self) -> HostIndex:
+        return HostIndex(self.home / ".ragd" / "chroma")
+
+    def config(self, **embedding: object) -> dict[str, Any]:
+        """Return a configuration of ragd's that embeds with the base."""
+        return {
+            "embedding": {"model": str(self.base), "dimension": 16} | embedding,
+            "storage": {"data_dir": str(self.home / ".ragd"), "chroma_dir": "chroma"},
+        }
+
+    def embedder(self, ref: str | None = None) -> Embedder:
+        """Load an adapter, or the base, by ragd-tune itself."""
+        if ref is None:
+            return load_base(str(self.base), home=self.store.root, registry=self.registry)
+        return load(ref, home=self.store.root, registry=self.registry)
+
+    def train(self, name: str, *, side: str = "both", seed: int = 0, **prompts: str) -> Entry:
+        """Train an adapter on the sample rows, commit it and say that it is proven."""
+        base = BaseModel(name="fake-base", path=self.base, fingerprint=fingerprint(self.base))
+        store, rows = self.store, contrastive_rows()
+        remember(store.root, base)
+        options = {option.name: option.default for option in (*RUN, *CONTRASTIVE, *LORA)}
+        options |= {"batch_size": 4, "learning_rate": 1e-2, "max_steps": 20}
+        options |= {f"{role}_prompt": text for role, text in prompts.items()}
+        out = Path(tempfile.mkdtemp(prefix="run-", dir=self.home)) / "out"
+        plan = TrainPlan(
+            kind="bi-encoder", objective="contrastive", tuning="lora", side="both",
+            backend="fake", device="cpu", base=base, data_fingerprint="d" * 64,
+            rows_fingerprint=rows.fingerprint, options=options | {"seed": seed}, out=out,
+        )  # fmt: skip
+        result = self.registry.call(
+            "fake", "ragd_tune_train", plan=plan, rows=rows, emit=lambda event: None
+        )
+        facts, draft = result.facts, store.draft()
+        shutil.copytree(out, draft, dirs_exist_ok=True)
+        encoder = base.fingerprint if side == "query" else files_digest(draft, base.fingerprint)
+        manifest = Manifest.build(
+            draft, kind="bi-encoder", objective="contrastive", tuning="lora", side=side,
+            format=result.format, base={"name": "fake-base", "fingerprint": base.fingerprint},
+            dimension=facts.dimension, dimensions=facts.dimensions, max_length=facts.max_length,
+            prompts=dict(facts.prompts), pooling=facts.pooling, normalise=facts.normalise,
+            space=space_id(facts, encoder=encoder),
+        )  # fmt: skip
+        store.commit(draft, manifest, names=[name])
+        store.record(manifest.content_id, "proof", {"passed": True})
+        return store.get(name)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """Return an empty home, in which processes find the fake backend, too."""
+    home = tmp_path / "home"
+    (home / ".ragd").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.delenv("RAGD_TUNE_HOME", raising=False)
+    advertise(tmp_path, monkeypatch.setenv, monkeypatch.syspath_prepend)
+    return Workbench(home=home, base=make_base(tmp_path / "base"), registry=registry())
 
 
 @pytest.fixture

@@ -1,0 +1,258 @@
+"""ragd's models, from here: what the entry points ``ragd.embedders`` and ``ragd.rerankers`` name.
+
+``get_embedder(config)`` decides by ``config`` alone which model embeds **documents**, because the
+index that they go into stands in the same configuration. The active adapter of the store decides
+what embeds **queries**, where its documents' space is the same. A missing or damaged adapter is an
+error: falling back to the base would mix two models' vectors in one index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ragd_tune.errors import StoreError, TuneError, UsageError
+from ragd_tune.ragd import marker
+from ragd_tune.ragd.facts import CUSTOM, HostConfig, host_config
+
+if TYPE_CHECKING:
+    from ragd_tune.registry import Registry
+    from ragd_tune.serve import Embedder
+
+_ID = 64
+_BACK = "the way back: ragd-tune adapters rollback"
+
+
+class HostEmbedder:
+    """ragd's ``Embedder``: ``embed`` takes documents, ``embed_single`` takes a query.
+
+    That is how ragd calls them, though its protocol knows no roles. ``model_name`` is the name in
+    the configuration, by which ragd keeps its embedders.
+
+    :param documents: embeds what goes into the index.
+    :param queries: embeds what is searched for; ``documents`` if None.
+    """
+
+    def __init__(self, name: str, documents: Embedder, queries: Embedder | None = None) -> None:
+        self._name = name
+        self._documents = documents
+        self._queries = queries or documents
+
+    def embed(self, texts: list[str]) -> list[list[float]]:
+        """Return the vectors of documents."""
+        vectors: list[list[float]] = self._documents.embed_documents(texts).tolist()
+        return vectors
+
+    def embed_single(self, text: str) -> list[float]:
+        """Return the vector of a query."""
+        vector: list[float] = self._queries.embed_queries([text])[0].tolist()
+        return vector
+
+    @property
+    def dimension(self) -> int:
+        """Floats of one vector."""
+        return self._documents.dimension
+
+    @property
+    def model_name(self) -> str:
+        """The name in ragd's configuration."""
+        return self._name
+
+    @property
+    def space(self) -> str:
+        """Id of the space that documents are embedded into."""
+        return self._documents.space
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """Ids of the models that embed documents and queries; they never change."""
+        return self._documents.id, self._queries.id
+
+    def is_loaded(self) -> bool:
+        """Say whether the weights are in memory (a method, as in ragd)."""
+        return self._documents.is_loaded and self._queries.is_loaded
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._documents.close()
+        self._queries.close()
+
+
+class _Scores(Protocol):
+    """A loaded reranker: scores, float32 (n,), the higher the better."""
+
+    def rerank(self, query: str, passages: Sequence[str]) -> Any: ...
+
+
+class HostReranker:
+    """ragd's ``Reranker``: sorts results by a model's scores and drops none of them."""
+
+    def __init__(self, model: _Scores) -> None:
+        self._model = model
+
+    def rerank(self, query: str, results: Sequence[Any], top_k: int | None = None) -> list[Any]:
+        """Return ``results`` (objects with ``.content``, dicts or texts), the best first.
+
+        Results with equal scores keep their order. ``top_k`` keeps the first ones.
+        """
+        if not results:
+            return []
+        scores = self._model.rerank(query, [content(one) for one in results])
+        order = sorted(range(len(results)), key=lambda index: -float(scores[index]))
+        return [results[index] for index in order[:top_k]]
+
+
+def content(result: object) -> str:
+    """Return the text of one of ragd's results."""
+    if isinstance(result, dict):
+        return str(result.get("content", ""))
+    return str(getattr(result, "content", result))
+
+
+def get_embedder(
+    config: object, *, home: Path | None = None, registry: Registry | None = None
+) -> HostEmbedder:
+    """Return the embedder that ragd's configuration asks for.
+
+    ``embedding.adapter_path``, or ``embedding.model: custom`` with ``custom_model_path``, name an
+    adapter (a folder, a name or an id) or a model's folder; ``embedding.model`` names a model, or
+    a view that `adapters activate` made. An active adapter of the query side embeds queries.
+
+    :param config: ragd's model, or a mapping of the same shape.
+    :param home: the store's root; ``$RAGD_TUNE_HOME``, else ``~/.ragd/tune``.
+    :raises StoreError: the adapter is missing or damaged, or the index holds another space; names
+        it, and the way back.
+    :raises UsageError: the configuration names none.
+    """
+    facts = host_config(config)
+    documents = _documents(facts, home, registry)
+    queries = _queries(facts, documents, home, registry)
+    _check_index(facts, documents)
+    return HostEmbedder(facts.model, documents, queries)
+
+
+def get_reranker(
+    config: object, *, home: Path | None = None, registry: Registry | None = None
+) -> HostReranker | None:
+    """Return the active reranker, or that of ``retrieval.reranker_path``; None where there is none.
+
+    :raises StoreError: it is missing or damaged; names it, and the way back.
+    """
+    from ragd_tune.store import Store
+
+    ref = host_config(config).reranker
+    active = None if ref else Store(home).active("reranker")
+    if not ref and active is None:
+        return None
+    model = _load(ref or str(active and active.id), home, registry, slot="reranker")
+    if not hasattr(model, "rerank"):
+        raise UsageError(f"{ref} is no reranker", mend="name an adapter that `adapters list` shows")
+    return HostReranker(model)
+
+
+def adapter_of(facts: HostConfig) -> str | None:
+    """Return the adapter that a configuration names for documents; None if it names a model."""
+    if facts.adapter:
+        return facts.adapter
+    if facts.model != CUSTOM:
+        return view_id(facts.model)
+    if not facts.custom:
+        raise UsageError(
+            "ragd's configuration has embedding.model: custom and no embedding.custom_model_path",
+            mend="name an adapter or a model's folder there",
+        )
+    place = Path(facts.custom).expanduser()
+    is_model = place.is_dir() and not (place / "ragd-tune.json").is_file()
+    return None if is_model else facts.custom
+
+
+def view_id(model: str) -> str | None:
+    """Return the id of the adapter whose view ``model`` is; None if it is no view."""
+    place = Path(model)
+    is_id = len(place.name) == _ID and all(letter in "0123456789abcdef" for letter in place.name)
+    return place.name if is_id and place.parent.name == "views" else None
+
+
+def view_home(model: str) -> Path | None:
+    """Return the root of the store that the view ``model`` lies in."""
+    return Path(model).parent.parent if view_id(model) else None
+
+
+def _documents(facts: HostConfig, home: Path | None, registry: Registry | None) -> Embedder:
+    from ragd_tune.serve import load_base
+
+    ref = adapter_of(facts)
+    if ref is not None:
+        found: Embedder = _load(ref, view_home(facts.model) or home, registry, slot="embedder")
+        return found
+    name = facts.custom if facts.model == CUSTOM and facts.custom else facts.model
+    return load_base(name, home=home, registry=registry, lazy=True)
+
+
+def _queries(
+    facts: HostConfig, documents: Embedder, home: Path | None, registry: Registry | None
+) -> Embedder | None:
+    """Return the active adapter of the query side, if there is one and it fits the documents."""
+    from ragd_tune.store import Store
+
+    if adapter_of(facts) is not None:
+        return None
+    store = Store(home)
+    active = store.active("embedder")
+    if active is None or active.id is None:
+        return None
+    try:
+        side = store.get(active.id).manifest.side
+    except StoreError as error:
+        raise _unusable(active.id, error) from error
+    if side != "query":
+        return None
+    found: Embedder = _load(active.id, home, registry, slot="embedder")
+    if found.space != documents.space:
+        raise StoreError(
+            f"the active query adapter {found.model_name} searches the space {found.space[:12]}, "
+            f"and {facts.model} embeds documents into {documents.space[:12]}",
+            mend=_BACK,
+        )
+    return found
+
+
+def _load(ref: str, home: Path | None, registry: Registry | None, *, slot: str) -> Any:
+    from ragd_tune import load
+
+    try:
+        return load(ref, home=home, registry=registry, lazy=True)
+    except TuneError as error:
+        raise _unusable(ref, error, slot) from error
+
+
+def _unusable(ref: str, error: TuneError, slot: str = "embedder") -> StoreError:
+    return StoreError(
+        f"the {slot} {ref} cannot be used: {error.message}",
+        mend=f"{error.mend}; {_BACK} {slot}" if error.mend else f"{_BACK} {slot}",
+    )
+
+
+def _check_index(facts: HostConfig, documents: Embedder) -> None:
+    """Refuse an index of another space; note the space of one that is still empty.
+
+    An index without a note is ragd's own: the model that its configuration names made it, so an
+    adapter may not use it unless it is empty.
+    """
+    folder = facts.chroma_path
+    found = marker.read_marker(folder)
+    if marker.is_empty(folder) and (found is None or found.state == "ready"):
+        if adapter_of(facts) is not None:
+            marker.Marker(
+                space=documents.space, model=documents.id, name=documents.model_name,
+                dimension=documents.dimension, state="ready",
+            ).write(folder)  # fmt: skip
+        return
+    if found is None and adapter_of(facts) is not None:
+        raise StoreError(
+            f"the index in {folder} was not made with {documents.model_name}",
+            mend=f"embed the documents again: ragd-tune host reindex; {_BACK}",
+        )
+    if found is not None:
+        marker.must_hold(folder, documents.space, documents.model_name)
