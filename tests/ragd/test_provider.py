@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -148,7 +149,7 @@ def test_an_index_that_is_being_built_is_refused_to_everyone(bench: Any) -> None
 class Lengths:
     """A reranker that likes short passages."""
 
-    def rerank(self, query: str, passages: list[str]) -> Any:
+    def rerank(self, query: str, passages: Sequence[str]) -> Any:
         return np.array([-len(one) for one in passages], np.float32)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ragd_tune.errors import UsageError
 
@@ -21,7 +22,8 @@ class HostConfig:
 
     ``chroma_path`` is the index; it holds ``bm25.db`` as well. ``dimension`` counts floats of a
     vector. ``min_score`` and ``min_relevance`` (0 to 1) drop results below them in search and chat;
-    ``divisor`` brings BM25 scores to that range. ``custom`` and ``adapter`` are ragd's planned keys.
+    ``divisor`` brings BM25 scores to that range. ``custom``, ``adapter`` and ``reranker`` are not
+    among the keys of ragd 1.0.
     """
 
     model: str = "all-MiniLM-L6-v2"
@@ -77,21 +79,18 @@ def host_config(config: object) -> HostConfig:
 
     :raises UsageError: a key holds what it cannot hold; names the key.
     """
-    found: dict[str, object] = {"data_dir": Path.home() / ".ragd"}
+    found: dict[str, Any] = {"data_dir": Path.home() / ".ragd"}
     for name, keys in _KEYS.items():
         value = dig(config, keys)
         if value is not None:
             found[name] = _typed(value, _TYPES[name], ".".join(keys))
-    return HostConfig(**found)  # type: ignore[arg-type] - each was brought to its type
+    return HostConfig(**found)
 
 
 def dig(config: object, keys: tuple[str, ...]) -> object:
     """Return the value under ``keys``; None where one of them is missing."""
     for key in keys:
-        if isinstance(config, Mapping):
-            config = config.get(key)
-        else:
-            config = getattr(config, key, None)
+        config = config.get(key) if isinstance(config, Mapping) else getattr(config, key, None)
         if config is None:
             return None
     return config
