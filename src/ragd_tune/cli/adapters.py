@@ -76,7 +76,8 @@ def proof_of(store: Store, content_id: str) -> str:
     low, high = told.get("interval") or (None, None)
     if low is None or high is None:
         return word
-    return f"{word}: {told.get('metric')} {low:+.4f} … {high:+.4f}"
+    asked = " on generated questions" if told.get("questions") == "generated questions" else ""
+    return f"{word}{asked}: {told.get('metric')} {low:+.4f} … {high:+.4f}"
 
 
 @adapters.command()

@@ -1,4 +1,4 @@
-"""``ragd-tune data``: check, split and describe data sets."""
+"""``ragd-tune data``: generate, check, split and describe data sets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from ragd_tune import errors
+from ragd_tune.cli.generate import generate
 from ragd_tune.cli.output import show_json, table
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ _PATH = click.Path(path_type=Path)
 
 @click.group()
 def data() -> None:
-    """Check, split and describe data sets."""
+    """Generate, check, split and describe data sets."""
+
+
+data.add_command(generate)
 
 
 @data.command()

@@ -18,7 +18,8 @@ _WORDS = {"all": "all queries", "known": "on known documents", "new": "on new do
 def show_report(report: Report, *, moved: int = 3) -> None:
     """Print ``report``, with up to ``moved`` queries that gained and as many that lost."""
     table(
-        f"{report.candidate} against {report.incumbent}",
+        f"{report.candidate} against {report.incumbent}"
+        + (", on generated questions" if report.generated else ""),
         ("queries", "metric", "before", "after", "difference", "95% interval", "p", "n"),
         (_row(cell) for cell in report.cells),
     )

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ragd_tune.data.model import DataSet
@@ -18,7 +18,12 @@ from ragd_tune.errors import DataError, UsageError
 
 SCHEMA = 1
 _OWN = ("corpus.jsonl", "queries.jsonl", "negatives.jsonl", "scored.jsonl")
-_OURS = frozenset((*_OWN, *(f"{name}.gz" for name in _OWN), "dataset.json", "qrels"))
+_BESIDE = ("passages.jsonl", "questions.jsonl", "teacher.jsonl")
+_FILES = (*_OWN, *_BESIDE)
+_OURS = frozenset((*_FILES, *(f"{name}.gz" for name in _FILES), "dataset.json", "qrels"))
+
+Tables = Mapping[str, Sequence[Mapping[str, object]]]
+"""Rows of files that stand beside the data set and are no part of its fingerprint."""
 
 
 def write(
@@ -28,12 +33,14 @@ def write(
     force: bool = False,
     compress: bool = False,
     about: Mapping[str, object] | None = None,
+    tables: Tables | None = None,
 ) -> Path:
     """Write ``data`` to ``folder`` in BEIR's layout, with ``dataset.json``; return the folder.
 
     It is written beside, synced, read back (the fingerprint must be the same) and renamed into
     place. ``about`` adds to what ``dataset.json`` says of the origin (source, licence).
-    ``compress`` packs all but the judgements with gzip.
+    ``compress`` packs all but the judgements with gzip. ``tables`` are files that stand beside:
+    places of passages, origins of questions, scores of a teacher.
 
     :raises UsageError: ``folder`` is there and ``force`` is not given, or it holds other files.
     :raises DataError: the data cannot be written in this layout.
@@ -43,7 +50,7 @@ def write(
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _fill(draft, data, compress, {**data.about, **(about or {})})
+        _fill(draft, data, compress, {**data.about, **(about or {})}, tables or {})
         _verify(draft, data)
         draft.chmod(0o755)
         _publish(draft, folder)
@@ -74,10 +81,15 @@ def _qrels(folder: Path) -> list[Path]:
     return sorted(inside.iterdir()) if inside.is_dir() else []
 
 
-def _fill(draft: Path, data: DataSet, compress: bool, about: Mapping[str, object]) -> None:
+def _fill(
+    draft: Path, data: DataSet, compress: bool, about: Mapping[str, object], tables: Tables
+) -> None:
     parts: dict[str, dict[str, object]] = {}
     ending = ".gz" if compress else ""
-    for name, rows in _tables(data).items():
+    unknown = set(tables) - set(_BESIDE)
+    if unknown:
+        raise ValueError(f"no files of a data set: {sorted(unknown)}")
+    for name, rows in {**_tables(data), **tables}.items():
         if rows:
             lines = [json.dumps(row, ensure_ascii=False) for row in rows]
             parts[name + ending] = _save(draft / (name + ending), lines)
@@ -93,7 +105,7 @@ def _fill(draft: Path, data: DataSet, compress: bool, about: Mapping[str, object
     _sync_folder(draft)
 
 
-def _tables(data: DataSet) -> dict[str, list[dict[str, object]]]:
+def _tables(data: DataSet) -> dict[str, Sequence[Mapping[str, object]]]:
     return {
         "corpus.jsonl": [
             {

@@ -82,7 +82,8 @@ class Report:
     """An A/B comparison of ``candidate`` against ``incumbent``.
 
     ``looks`` is how often this test set was looked at, this time included. ``queries`` are those
-    that were compared, with their scores by the gate's metric. Verdict, reason and
+    that were compared, with their scores by the gate's metric. ``generated`` says that the
+    questions were made from the documents, and not asked by anybody. Verdict, reason and
     sentence follow from the cells, so a record cannot contradict itself.
     """
 
@@ -98,6 +99,7 @@ class Report:
     gained: tuple[Moved, ...] = ()
     lost: tuple[Moved, ...] = ()
     queries: tuple[Judged, ...] = ()
+    generated: bool = False
 
     def cell(self, part: Part, metric: str, dims: int | None) -> Cell | None:
         """Return one cell; None where that part has no queries or nobody asked for it."""
@@ -129,6 +131,7 @@ class Report:
         """The result in plain English, claiming no more than the numbers carry."""
         parts = {part: self.cell(part, self.gate_metric, self.gate_dims) for part in PARTS}
         verdict = words.verdict(self.gate, self.incumbent, self.candidate)
+        verdict = f"{words.GENERATED}: {verdict}" if self.generated else verdict
         return " ".join(
             [
                 verdict[:1].upper() + verdict[1:],

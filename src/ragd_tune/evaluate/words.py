@@ -48,6 +48,10 @@ def reason(found: Comparison) -> str:
     return f"the 95% interval ({found.low:+.4f} to {found.high:+.4f}) includes 0"
 
 
+GENERATED = "On generated questions"
+"""How a result begins whose questions were made from the documents: nobody has asked them."""
+
+
 def by_part(known: Cell | None, new: Cell | None) -> Iterator[str]:
     """Yield what is shown for known and for new documents."""
     if new is None:

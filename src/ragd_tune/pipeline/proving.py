@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,6 +88,8 @@ def prove(
                 progress=shop.progress,
             )
         )
+    if generated(data, split):
+        report = replace(report, generated=True)
     shop.store.record(entry.id, "proof", record(report, data, split))
     return Proved(entry=entry, report=report, split=split)
 
@@ -103,6 +105,12 @@ def _judging(kind: ModelKind, given: Mapping[str, object]) -> dict[str, Value]:
         )
     settled = config.settle(own, [config.environment(own), layer])
     return {name: setting.value for name, setting in settled.items()}
+
+
+def generated(data: DataSet, split: str) -> bool:
+    """Say whether the questions of ``split`` were made from the documents, as the data says."""
+    made = data.about.get("generated")
+    return made is True or (isinstance(made, list | tuple) and split in made)
 
 
 def looked_at(data: DataSet, split: str) -> str:
@@ -132,6 +140,7 @@ def headline(report: Report) -> dict[str, object]:
         "p": told.p,
         "n": told.queries,
         "clusters": told.clusters,
+        "questions": "generated questions" if report.generated else "given",
         "reason": report.reason,
     }
 

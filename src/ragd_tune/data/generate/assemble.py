@@ -1,0 +1,88 @@
+"""From passages and questions to a data set, with the place and the origin of each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ragd_tune.data.chunk import Chunk
+from ragd_tune.data.generate.apart import apart
+from ragd_tune.data.generate.model import FilterReport, Question
+from ragd_tune.data.model import SPLITS, DataSet, Document, Query
+from ragd_tune.data.text import bare
+from ragd_tune.data.write import Tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """A data set, and the files that stand beside it: places of passages, origins of questions."""
+
+    data: DataSet
+    tables: Tables
+
+
+def assemble(
+    chunks: Sequence[Chunk],
+    questions: Mapping[str, Sequence[Question]],
+    report: FilterReport,
+    *,
+    source: str,
+    about: Mapping[str, object],
+) -> Assembled:
+    """Return the data set of ``questions`` by split; passages of one question all answer it.
+
+    A question that stands on two sides stays on the one that comes last in train, dev, test.
+    ``about`` is added to what ``dataset.json`` says.
+    """
+    taken: set[str] = set()
+    queries: dict[str, Query] = {}
+    qrels: dict[str, dict[str, dict[str, float]]] = {}
+    origins: list[Mapping[str, object]] = []
+    for split in reversed(SPLITS):
+        rows = _merged(questions.get(split, ()), taken)
+        for found in rows.values():
+            qid = f"q{len(queries)}"
+            queries[qid] = Query(id=qid, text=found[0].text)
+            qrels.setdefault(split, {})[qid] = {one.chunk: 1.0 for one in found}
+            origins.append({"_id": qid, "split": split, **found[0].to_json()})
+        taken |= set(rows)
+    corpus = {chunk.id: _document(chunk) for chunk in chunks}
+    told = {
+        **about,
+        "generated": [split for split in SPLITS if questions.get(split)],
+        "filters": report.to_json(),
+        "origins": _origins(questions.values()),
+    }
+    ordered = {split: qrels[split] for split in SPLITS if split in qrels}
+    data = DataSet.of(corpus=corpus, queries=queries, qrels=ordered, source=source, about=told)
+    data, leaked = apart(data)
+    data = replace(data, about={**data.about, "leaks": {"dropped": len(leaked)}})
+    origins = [one for one in origins if one["_id"] in data.queries]
+    places = [chunk.place() for chunk in chunks]
+    return Assembled(data=data, tables={"passages.jsonl": places, "questions.jsonl": origins})
+
+
+def _document(chunk: Chunk) -> Document:
+    return Document(id=chunk.id, title=chunk.title, text=chunk.text, document=chunk.document)
+
+
+def _merged(questions: Iterable[Question], taken: set[str]) -> dict[str, list[Question]]:
+    merged: defaultdict[str, list[Question]] = defaultdict(list)
+    for one in questions:
+        said = bare(one.text)
+        if said not in taken:
+            merged[said].append(one)
+    return merged
+
+
+def _origins(questions: Iterable[Sequence[Question]]) -> list[dict[str, object]]:
+    """Return generators, models and prompts with the number of questions that each gave."""
+    counts: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
+    for rows in questions:
+        for one in rows:
+            counts[one.generator, one.model, one.prompt, one.style] += 1
+    return [
+        {"generator": gen, "model": model, "prompt": prompt, "style": style, "questions": count}
+        for (gen, model, prompt, style), count in sorted(counts.items())
+    ]

@@ -1,0 +1,236 @@
+"""From documents to a data set on disk: read, cut, ask, filter, split, write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragd_tune.data import DataSet, read, write
+from ragd_tune.data.chunk import Chunk, CountTokens, about_tokens, chunk
+from ragd_tune.data.documents import Library, gather
+from ragd_tune.data.generate import (
+    FILTERS,
+    RECIPES,
+    FilterReport,
+    Question,
+    Sieve,
+    assemble,
+    generate,
+    sides,
+)
+from ragd_tune.errors import DataError, NotInstalledError, UsageError
+from ragd_tune.pipeline.workshop import Workshop
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragd_tune.data.generate.roundtrip import Embed
+
+TOKENS = 256
+"""Tokens of a passage where the base model's own limit is not smaller."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """What to generate, and how.
+
+    ``per_chunk`` is the most questions a passage gets; ``dev`` and ``test`` are shares of the
+    passages; ``off`` names filters to leave out; ``depth`` is the round trip's.
+    """
+
+    documents: tuple[Path, ...]
+    out: Path | None = None
+    base: str
+    tokens: int | None = None
+    per_chunk: int = 4
+    recipes: tuple[str, ...] = RECIPES
+    off: frozenset[str] = frozenset()
+    depth: int = 50
+    dev: float = 0.1
+    test: float = 0.2
+    seed: int = 0
+    offline: bool | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """What was made. ``notes`` say what was done otherwise than asked, and why."""
+
+    data: DataSet
+    library: Library
+    passages: int
+    report: FilterReport
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        """Return what ``--json`` shows."""
+        return {
+            "out": str(self.data.source),
+            "fingerprint": self.data.fingerprint,
+            "documents": len(self.library.sources),
+            "passages": self.passages,
+            "questions": dict(self.counts),
+            "skipped": [one.to_json() for one in self.library.skipped],
+            "notes": list(self.notes),
+            **self.report.to_json(),
+        }
+
+
+def generate_data(shop: Workshop, asked: Generation) -> Generated:
+    """Make a data set of ``asked.documents`` without an LLM, write it, and return it.
+
+    :raises DataError: no document can be read, or too little came of them.
+    :raises UsageError: there is a folder already, or a name is unknown.
+    """
+    _check(asked)
+    notes: list[str] = []
+    library = gather(asked.documents, progress=shop.progress)
+    chunks = _chunks(shop, library, asked, notes)
+    made = generate(
+        chunks,
+        library.sources,
+        per_chunk=asked.per_chunk,
+        recipes=asked.recipes,
+        progress=shop.progress,
+    )
+    return finish(shop, asked, library, chunks, made, notes)
+
+
+def finish(
+    shop: Workshop,
+    asked: Generation,
+    library: Library,
+    chunks: Sequence[Chunk],
+    made: Sequence[Question],
+    notes: list[str],
+    about: Mapping[str, object] | None = None,
+) -> Generated:
+    """Filter and split questions, and write the data set with all that is known of its origin."""
+    known = {one.id: one for one in chunks}
+    on = sides(chunks, dev=asked.dev, test=asked.test, seed=asked.seed)
+    sieve = Sieve(known, off=asked.off)
+    kept = sieve.run(made)
+    by_side: dict[str, list[Question]] = {"train": [], "dev": [], "test": []}
+    for one in kept:
+        by_side[on[known[one.chunk].document]].append(one)
+    by_side["train"] = _round_trip(shop, asked, sieve, by_side["train"], chunks, notes)
+    report = sieve.report([one for rows in by_side.values() for one in rows])
+    source = ", ".join(sorted(path.name for path in asked.documents))
+    told = {**_settings(asked), **(about or {}), "skipped": [s.to_json() for s in library.skipped]}
+    assembled = assemble(chunks, by_side, report, source=source, about=told)
+    if not assembled.data.qrels.get("train"):
+        raise DataError(
+            f"{source}: no question for training came of {len(chunks)} passages",
+            mend="give more documents, or switch filters off (--without); see the report",
+        )
+    out = asked.out or shop.store.datasets / _name(asked)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write(assembled.data, out, force=asked.force, tables=assembled.tables)
+    return Generated(
+        data=read(out),
+        library=library,
+        passages=len(chunks),
+        report=report,
+        notes=tuple(notes),
+        counts={split: len(rows) for split, rows in assembled.data.qrels.items()},
+    )
+
+
+def _check(asked: Generation) -> None:
+    for kind, names, known in (
+        ("filter", asked.off, FILTERS),
+        ("recipe", asked.recipes, RECIPES),
+    ):
+        unknown = sorted(set(names) - set(known))
+        if unknown:
+            raise UsageError(
+                f"there is no {kind} {unknown[0]!r}", mend=f"one of {', '.join(known)}"
+            )
+    if asked.out is not None and asked.out.exists() and not asked.force:
+        mend = "name another folder, or give --force to replace it"
+        raise UsageError(f"{asked.out} is there already", mend=mend)
+
+
+def _name(asked: Generation) -> str:
+    return "-".join(sorted(path.resolve().name.replace(" ", "-") for path in asked.documents))[:80]
+
+
+def _settings(asked: Generation) -> dict[str, object]:
+    return {
+        "generator": {
+            "name": "headings",
+            "recipes": list(asked.recipes),
+            "per_chunk": asked.per_chunk,
+            "tokens": asked.tokens,
+            "base": asked.base,
+        },
+        "split": {"by": "document", "dev": asked.dev, "test": asked.test, "seed": asked.seed},
+    }
+
+
+def _chunks(shop: Workshop, library: Library, asked: Generation, notes: list[str]) -> list[Chunk]:
+    shop.progress("cutting documents into passages", 0.0)
+    count, limit = _tokens(shop, asked, notes)
+    tokens = asked.tokens or min(limit or TOKENS, TOKENS)
+    return list(chunk(library.sources, tokens=tokens, count=count))
+
+
+def _tokens(shop: Workshop, asked: Generation, notes: list[str]) -> tuple[CountTokens, int | None]:
+    """Return how tokens are counted: by the base model's tokenizer, or by a guess."""
+    from ragd_tune.data.tokens import counter
+    from ragd_tune.models import length_limit, resolve
+
+    try:
+        found = resolve(asked.base, offline=asked.offline, home=shop.store.root)
+        return counter(found.path), length_limit(found.path)
+    except (NotInstalledError, UsageError) as error:
+        notes.append(f"tokens are guessed, not counted: {error.message.splitlines()[0]}")
+        return about_tokens, None
+
+
+def _round_trip(
+    shop: Workshop,
+    asked: Generation,
+    sieve: Sieve,
+    questions: list[Question],
+    chunks: Sequence[Chunk],
+    notes: list[str],
+) -> list[Question]:
+    """Drop training questions that do not lead back; those of dev and test are never touched."""
+    if "round-trip" in asked.off:
+        return questions
+    from ragd_tune.data.generate.roundtrip import unfit
+
+    try:
+        with embedding(shop, asked.base, offline=asked.offline) as embed:
+            why = unfit(questions, chunks, embed, depth=asked.depth, progress=shop.progress)
+    except NotInstalledError as error:
+        notes.append(f"no round trip: {error.message.splitlines()[0]}")
+        return questions
+    return sieve.drop("round-trip", questions, set(why), why)
+
+
+@contextmanager
+def embedding(shop: Workshop, base: str, *, offline: bool | None = None) -> Iterator[Embed]:
+    """Yield a function that embeds texts by ``base``; the model is in memory inside the block.
+
+    :raises NotInstalledError: the base, or a backend that loads it, is not here.
+    """
+    from ragd_tune.serve.load import load_base
+
+    embedder = load_base(base, home=shop.store.root, registry=shop.registry, offline=offline)
+
+    def embed(texts: Sequence[str], role: str) -> NDArray[np.float32]:
+        asks: Callable[[Sequence[str]], NDArray[np.float32]] = (
+            embedder.embed_queries if role == "query" else embedder.embed_documents
+        )
+        return asks(texts)
+
+    with embedder:
+        yield embed

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from ragd_tune.data.chunk import Chunk
+from ragd_tune.data.documents import Library
+from ragd_tune.data.documents.model import Block, Link, Source
+from ragd_tune.data.generate import RECIPES, generate, structure
+from ragd_tune.data.generate.language import differ, language, script
+from ragd_tune.data.generate.salient import about
+from ragd_tune.data.generate.words import STOP, phrases, sentences, words
+
+
+def passage(text: str, **more: object) -> Chunk:
+    return Chunk(id="c", document="d", text=text, start=0, end=len(text), **more)  # type: ignore[arg-type]
+
+
+def asked(chunks: list[Chunk], library: Library, *recipes: str) -> set[str]:
+    made = generate(chunks, library.sources, per_chunk=20, recipes=recipes or RECIPES)
+    return {one.text for one in made}
+
+
+def test_a_heading_that_says_little_is_asked_with_what_it_stands_under() -> None:
+    one = passage("Text.", headings=("Pumps", "Usage"))
+    assert list(structure.heading(one, {})) == [("heading", "Pumps Usage")]
+    two = passage("Text.", headings=("Pumps", "2.1 How to start a `pump`"))
+    assert list(structure.heading(two, {})) == [("heading", "How to start a pump")]
+    three = passage("Text.", headings=("FAQ", "Why does it leak?"))
+    assert list(structure.heading(three, {})) == [("faq", "Why does it leak?")]
+
+
+def test_the_first_sentence_of_a_docstring_is_asked_unless_it_is_a_call() -> None:
+    one = passage("def f(): ...", about="Close the :class:`File` at once.\n\nMore of it.")
+    assert list(structure.docstring(one)) == [("docstring", "Close the File at once")]
+    assert list(structure.docstring(passage("def f(): ...", about="f(a, b) -> c"))) == []
+
+
+def test_a_link_asks_for_the_passage_that_it_leads_to() -> None:
+    block = Block(text="x", start=0, end=1)
+    links = (
+        Link(text="washing hands", target="../b.md#first-rules"),
+        Link(text="here", target="../b.md"),
+        Link(text="elsewhere", target="https://example.org/b.md"),
+    )
+    source = Source(id="sub/a.md", title="", text="x", blocks=(block,), links=links)
+    targets = [
+        Chunk(id="b.md#0", document="b.md", text="x", start=0, end=1, headings=("Rules",)),
+        Chunk(
+            id="b.md#1",
+            document="b.md",
+            text="y",
+            start=2,
+            end=3,
+            headings=("Rules", "First rules"),
+        ),
+    ]
+    assert list(structure.links([source], targets)) == [("b.md#1", "link", "washing hands")]
+
+
+def test_the_recipes_find_the_questions_that_the_pages_answer(
+    chunks: list[Chunk], library: Library
+) -> None:
+    assert {"Symptoms of gout", "What causes gout?"} <= asked(chunks, library, "heading", "faq")
+    assert "rules of treatment" in asked(chunks, library, "link")
+    assert "What is gout?" in asked(chunks, library, "definition")
+    assert "How to calm the acid within a week?" in asked(chunks, library, "purpose")
+    aspects = asked(chunks, library, "aspect")
+    assert any(text.startswith("What are the ") and "gout" in text.lower() for text in aspects)
+    assert any(text.startswith("gout ") for text in asked(chunks, library, "keywords"))
+
+
+def test_a_crop_is_made_of_a_sentences_words_and_quotes_none_of_it() -> None:
+    text = "The operators of the old mill have to clean the wheel before the winter comes."
+    others = [passage(f"Other words {n} of the mill stand here.", name=str(n)) for n in range(30)]
+    made = generate([passage(text), *others], [], per_chunk=1, recipes=["crop"])
+    first = next(one.text for one in made if "winter" in one.text or "wheel" in one.text)
+    assert set(first.split()) <= set(words(text))
+    assert not set(first.split()) & STOP
+
+
+def test_each_passage_gets_no_more_than_it_was_promised(
+    chunks: list[Chunk], library: Library
+) -> None:
+    counts = Counter(one.chunk for one in generate(chunks, library.sources, per_chunk=2))
+    assert set(counts.values()) <= {1, 2}
+    assert len(counts) > len(chunks) / 2
+
+
+def test_questions_do_not_depend_on_the_order_of_passages(
+    chunks: list[Chunk], library: Library
+) -> None:
+    one = generate(chunks, library.sources, per_chunk=3)
+    two = generate(chunks[::-1], library.sources, per_chunk=3)
+    assert sorted(map(str, one)) == sorted(map(str, two))
+
+
+def test_english_patterns_are_kept_off_other_languages() -> None:
+    text = "Die Gicht ist eine Krankheit der Gelenke, die in Schüben kommt und sehr weh tut."
+    made = generate([passage(text)], [], per_chunk=9)
+    assert {one.style for one in made} <= {"keywords", "crop"}
+
+
+def test_topics_are_what_few_passages_and_this_one_speak_of(chunks: list[Chunk]) -> None:
+    _, described = about(chunks)
+    for one, told in zip(chunks, described, strict=True):
+        if one.document == "gout.md" and "acid" in one.text.lower():
+            assert any(name in " ".join(told.topics).lower() for name in ("gout", "acid"))
+
+
+def test_words_keep_names_and_sentences_keep_items_apart() -> None:
+    assert words("Use C++ and os.path, don't stop.") == [
+        "use",
+        "c++",
+        "and",
+        "os.path",
+        "don't",
+        "stop",
+    ]
+    assert sentences("One here. Two there? - three - four") == [
+        "One here.",
+        "Two there?",
+        "three",
+        "four",
+    ]
+    assert set(phrases("the red mill, and a wheel", STOP)) == {"red", "mill", "red mill", "wheel"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("What are the causes of this and how is it treated?", "en"),
+        ("Was sind die Ursachen und wie wird das behandelt?", "de"),
+        ("Quelles sont les causes et comment traiter le mal dans un pays ?", "fr"),
+        ("grep sed awk", ""),
+    ],
+)
+def test_common_words_tell_a_language(text: str, code: str) -> None:
+    assert language(text) == code
+
+
+def test_another_script_or_a_known_other_language_is_a_difference() -> None:
+    english = "This is how the pump is started and what it is for."
+    assert differ("Wie wird die Pumpe gestartet und was ist der Zweck?", english)
+    assert differ("Как запустить насос?", english)
+    assert not differ("pump start", english)
+    assert script("漢字") == "CJK"
