@@ -77,7 +77,8 @@ def vectors(texts: Sequence[str], role: str) -> NDArray[np.float32]:
         for word in text.split():
             if word.isdigit():
                 made[row, int(word)] = 1
-    return made / np.linalg.norm(made, axis=1, keepdims=True)
+    lengths: NDArray[np.float32] = np.linalg.norm(made, axis=1, keepdims=True)
+    return np.asarray(made / lengths, np.float32)
 
 
 def test_the_round_trip_drops_what_does_not_lead_back_and_what_finds_everything() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
@@ -11,6 +12,8 @@ from ragd_tune.data.generate import RECIPES, generate, structure
 from ragd_tune.data.generate.language import differ, language, script
 from ragd_tune.data.generate.salient import about
 from ragd_tune.data.generate.words import STOP, phrases, sentences, words
+
+TOPICS = ("glaucoma", "asthma", "gout", "scurvy", "rickets", "malaria", "tetanus", "cholera")
 
 
 def passage(text: str, **more: object) -> Chunk:
@@ -67,7 +70,8 @@ def test_the_recipes_find_the_questions_that_the_pages_answer(
     assert "What is gout?" in asked(chunks, library, "definition")
     assert "How to calm the acid within a week?" in asked(chunks, library, "purpose")
     aspects = asked(chunks, library, "aspect")
-    assert any(text.startswith("What are the ") and "gout" in text.lower() for text in aspects)
+    assert any(re.fullmatch(r"What are the \w+ of (\w+)\?", text) for text in aspects)
+    assert {text.rpartition(" of ")[2].rstrip("?").lower() for text in aspects} & set(TOPICS)
     assert any(text.startswith("gout ") for text in asked(chunks, library, "keywords"))
 
 

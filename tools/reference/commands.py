@@ -75,7 +75,10 @@ def _takes(one: click.Option) -> str:
     if isinstance(one.type, click.Choice):
         return ", ".join(map(str, one.type.choices))
     if isinstance(one.type, click.IntRange):
-        return f"a whole number from {one.type.min} to {one.type.max:,}"
+        upwards = "on" if one.type.max is None else f"to {one.type.max:,}"
+        return f"a whole number from {one.type.min} {upwards}"
+    if isinstance(one.type, click.FloatRange):
+        return f"a number from {one.type.min:g} to {one.type.max:g}"
     return one.metavar or {"integer": "N", "float": "X"}.get(one.type.name, one.type.name.upper())
 
 

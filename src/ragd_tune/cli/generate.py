@@ -39,9 +39,13 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="Round trip: the base must find the passage among so many.",
 )
-@click.option("--dev", type=click.FloatRange(0, 0.5), default=0.1, show_default=True)
-@click.option("--test", type=click.FloatRange(0, 0.8), default=0.2, show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--dev", type=click.FloatRange(0, 0.5), default=0.1, show_default=True, help="Share to watch."
+)
+@click.option(
+    "--test", type=click.FloatRange(0, 0.8), default=0.2, show_default=True, help="Share to test."
+)
+@click.option("--seed", default=0, show_default=True, help="Decides which documents are held back.")
 @click.option("--offline", is_flag=True, help="Never ask a model hub.")
 @click.option("--force", is_flag=True, help="Replace what is at OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -22,9 +22,9 @@ class Chunk:
     """A passage of a document.
 
     ``start`` and ``end`` are offsets in characters into the text of ``document``; ``headings`` is
-    the path that it stands under, ``sections`` the paths of the small sections that it holds. ``title`` is part of what a model reads, and is filled only
-    where the document came as passages with titles. ``name`` and ``about`` are those of a function
-    or class.
+    the path that it stands under, ``sections`` the paths of the small sections that it holds.
+    ``title`` is part of what a model reads, and is filled only where the document came as passages
+    with titles. ``name`` and ``about`` are those of a function or class.
     """
 
     id: str
