@@ -84,9 +84,11 @@ def _choose(
     usable: list[tuple[int, str, Choice]] = []
     refused: dict[str, str] = {}
     mends: list[str] = []
+    others: list[str] = []
     for offer in offers:
         backend, found = offer.backend, offer.found
         if name is not None and backend.name != name:
+            others += [backend.name] if _device(backend, found, device, runs)[0] else []
             continue
         device_here, reason = _device(backend, found, device, runs)
         if device_here is None:
@@ -96,6 +98,8 @@ def _choose(
             choice = Choice(backend=backend, device=device_here)
             usable.append((-found.priority, backend.name, choice))
     if not usable:
+        if others and not mends:
+            mends = [f"the backend {min(others)} does: --backend {min(others)}"]
         raise NoBackendError(asked, refused, mend=mends[0] if mends else "")
     return min(usable, key=lambda item: item[:2])[2]
 

@@ -96,3 +96,11 @@ def test_without_any_backend_the_message_gives_the_command_that_gets_one() -> No
     with pytest.raises(NoBackendError, match="none is installed") as caught:
         choose_server([], objective="contrastive", format="full")
     assert 'pip install "ragd-tune[cpu]"' in caught.value.mend
+
+
+def test_one_asked_for_by_name_that_lacks_it_names_the_one_that_has_it() -> None:
+    here = offer("a"), offer("b", tunings=("full", "lora")), offer("c", reason="not installed")
+    with pytest.raises(NoBackendError) as caught:
+        trainer(*here, tuning="lora", backend="a")
+    assert caught.value.refused == {"a": "does not declare it"}
+    assert caught.value.mend == "the backend b does: --backend b"

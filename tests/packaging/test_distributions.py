@@ -30,7 +30,7 @@ PLUGINS = {
     "unsloth": "ragd_tune_unsloth",
 }
 KINDS = {"bi-encoder", "cross-encoder", "colbert", "raft"}
-PLACEHOLDERS = {"cross-encoder", "colbert", "mlx", "raft", "unsloth"}
+PLACEHOLDERS = {"cross-encoder", "colbert", "mlx", "raft"}
 PACKAGES = ["ragd_tune", *PLUGINS.values()]
 EXTRAS = {"ragd", "all-kinds", "cpu", "demo", "mlx", "mlx-cuda", "unsloth"}
 
@@ -150,7 +150,11 @@ def test_the_extras_bring_what_they_are_named_for(dists: Path) -> None:
     mlx = kinds | {f"ragd-tune-mlx{minor_range()}"}
     assert in_extra(dists, "mlx") == mlx | {"mlx-lm[cpu]>=0.32"}
     assert in_extra(dists, "mlx-cuda") == mlx | {"mlx-lm[cuda13]>=0.32"}
-    assert in_extra(dists, "unsloth") == kinds | {f"ragd-tune-unsloth{minor_range()}"}
+    assert in_extra(dists, "unsloth") == kinds | {
+        f"ragd-tune-unsloth{minor_range()}",
+        "unsloth>=2026.10.9",
+        "sentence-transformers<7,>=6.2",
+    }
 
 
 def test_the_core_and_the_kinds_need_no_framework(dists: Path) -> None:

@@ -1,1 +1,1 @@
-"""Room for the Unsloth backend: training on NVIDIA GPUs."""
+"""The Unsloth backend of ragd-tune: trains on NVIDIA GPUs, and language models on CPUs."""

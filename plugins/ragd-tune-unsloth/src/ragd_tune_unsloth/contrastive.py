@@ -1,0 +1,162 @@
+"""The contrastive objective on an encoder that Unsloth made ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ragd_tune.errors import UsageError
+from ragd_tune.objectives import Row
+from ragd_tune.plan import ModelFacts, Role, TrainPlan
+from ragd_tune_unsloth import adapter, engine, safe
+from ragd_tune_unsloth.facts import facts_of
+from ragd_tune_unsloth.session import uses_bf16
+
+
+class Contrastive:
+    """A model in training: the loss of some rows, and the adapter that comes of it."""
+
+    def __init__(self, plan: TrainPlan) -> None:
+        self.plan = plan
+        self.model = _load(plan)
+        own = facts_of(self.model)
+        self.model.max_seq_length = min(plan.integer("max_length"), own.max_length)
+        inner = self.model[0].auto_model
+        _without_attention_dropout(inner)
+        self.wrapped = self._adapted(inner)
+        self.facts = replace(
+            own,
+            max_length=self.model.max_seq_length,
+            prompts=_prompts(plan, own),
+            normalise=True,  # the objective is over cosines
+            dimensions=_dimensions(plan, own.dimension),
+        )
+        self._bf16 = uses_bf16(plan)
+
+    def _adapted(self, inner: torch.nn.Module) -> Any:
+        plan, fast = self.plan, engine.fast("FastSentenceTransformer")
+        fast.get_peft_model(
+            self.model,
+            r=plan.integer("lora_rank"),
+            lora_alpha=plan.number("lora_alpha"),
+            lora_dropout=plan.number("lora_dropout"),
+            target_modules=adapter.targets(inner, plan.options["lora_targets"]),
+            random_state=plan.seed,
+        )
+        wrapped = self.model[0].auto_model
+        adapter.begin(wrapped, plan.seed)
+        return wrapped
+
+    def loss(self, rows: Sequence[Row]) -> Tensor:
+        """Return the in-batch softmax over cosines (van den Oord et al. 2018, arXiv 1807.03748).
+
+        With ``matryoshka_dims``, its mean over the full vector and each leading part
+        (Kusupati et al. 2022, arXiv 2205.13147).
+        """
+        queries = self._vectors([str(row["query"]) for row in rows], "query")
+        texts = [str(row["positive"]) for row in rows]
+        texts += [text for row in rows for text in self._negatives(row)]
+        passages = self._vectors(texts, "document")
+        sizes = self.facts.dimensions or (self.facts.dimension,)
+        parts = [self._softmax(queries[:, :size], passages[:, :size]) for size in sizes]
+        return torch.stack(parts).mean()
+
+    def _softmax(self, queries: Tensor, passages: Tensor) -> Tensor:
+        cosines = F.normalize(queries, dim=1) @ F.normalize(passages, dim=1).T
+        answers = torch.arange(len(queries), device=queries.device)
+        return F.cross_entropy(cosines / self.plan.number("temperature"), answers)
+
+    def _negatives(self, row: Row) -> list[str]:
+        found = row.get("negatives") or []
+        assert isinstance(found, list)
+        return found[: self.plan.integer("negatives")]
+
+    def _vectors(self, texts: list[str], role: Role) -> Tensor:
+        prompt = self.facts.prompts.get(role) or None
+        features = self.model.preprocess(texts, prompt=prompt, task=role)
+        features = {
+            name: value.to(self.plan.device) if isinstance(value, Tensor) else value
+            for name, value in features.items()
+        }
+        device = torch.device(self.plan.device).type
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self._bf16):
+            made = self.model[0](features)
+        # Pooling and softmax stay in float32: a cosine in bfloat16 has two digits, and the
+        # temperature multiplies its error by 20.
+        made = {
+            name: value.float() if name.endswith("embeddings") else value
+            for name, value in made.items()
+        }
+        for module in list(self.model)[1:]:
+            made = module(made)
+        vectors: Tensor = made["sentence_embedding"]
+        return vectors
+
+    def save(self, out: Path) -> None:
+        """Write the adapter under ``out``."""
+        adapter.save(self.wrapped, out, self.plan.base)
+
+
+def _load(plan: TrainPlan) -> Any:
+    base, fast = plan.base, engine.fast("FastSentenceTransformer")
+    architecture = safe.check(base.path, base.name)
+    known = sorted(fast.ENCODER_MODEL_TYPES)
+    if architecture not in known:
+        raise UsageError(
+            f"base model {base.name} is a {architecture}, and Unsloth's encoders are "
+            f"{', '.join(known)}",
+            mend="the backend cpu trains it: --backend cpu",
+        )
+    bf16 = uses_bf16(plan)
+    return fast.from_pretrained(
+        str(base.path),
+        dtype=torch.bfloat16 if bf16 else torch.float32,
+        load_in_4bit=False,
+        load_in_16bit=bf16,
+        device_map=plan.device,
+        local_files_only=True,
+        trust_remote_code=False,
+        random_state=plan.seed,
+    )
+
+
+def _without_attention_dropout(model: torch.nn.Module) -> None:
+    """Set the dropout of attention weights to 0: fused attention has none, nor has ``cpu``'s."""
+    for module in model.modules():
+        if "Attention" not in type(module).__name__:
+            continue
+        for name in ("dropout", "attention_dropout", "dropout_prob", "attn_dropout"):
+            found = getattr(module, name, None)
+            if isinstance(found, torch.nn.Dropout):
+                found.p = 0.0
+            elif isinstance(found, float):
+                setattr(module, name, 0.0)
+
+
+def _dimensions(plan: TrainPlan, full: int) -> tuple[int, ...]:
+    """Return the dimensions to train, descending, the full one included; () without Matryoshka."""
+    wanted = plan.options["matryoshka_dims"]
+    assert isinstance(wanted, tuple)
+    sizes = sorted({int(size) for size in wanted}, reverse=True)
+    if sizes and sizes[0] > full:
+        raise UsageError(
+            f"matryoshka_dims: {sizes[0]} is more than the {full} dimensions of this base",
+            mend=f"take numbers from 1 to {full}",
+        )
+    return tuple(sorted({*sizes, full}, reverse=True)) if sizes else ()
+
+
+def _prompts(plan: TrainPlan, facts: ModelFacts) -> dict[str, str]:
+    """Return the prompts by role: the options', else the base's own; empty ones are left out."""
+    found = dict(facts.prompts)
+    for role in ("query", "document"):
+        wanted = plan.options[f"{role}_prompt"]
+        if isinstance(wanted, str):
+            found[role] = wanted
+    return {role: prompt for role, prompt in found.items() if prompt}

@@ -1,0 +1,86 @@
+"""What this backend runs, and whether it can run here: no framework is imported to find out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from ragd_tune.backends import (
+    Availability,
+    Backend,
+    ServeCell,
+    TrainCell,
+    serve_cells,
+    train_cells,
+)
+from ragd_tune.plan import Device
+
+NEEDS = ("unsloth", "unsloth_zoo", "torch", "transformers", "peft", "sentence_transformers")
+MEND = 'pip install "ragd-tune[unsloth]"'
+SPOOF = "UNSLOTH_ALLOW_CPU"
+"""Unsloth's own switch: it takes the CPU for a GPU. For tests of the encoders alone."""
+ON_CUDA = 70
+ON_CPU = 10
+"""Without a GPU it has nothing to be chosen for: the backend ``cpu`` does the same, and more."""
+
+
+def spoofed(environ: Mapping[str, str] | None = None) -> bool:
+    """Say whether Unsloth is told to take the CPU for a GPU."""
+    return (os.environ if environ is None else environ).get(SPOOF, "0") == "1"
+
+
+def trains(*, spoof: bool) -> frozenset[TrainCell]:
+    """Return what is trained; Unsloth cannot be its own CPU backend and the spoof at once."""
+    cuda = train_cells(("contrastive",), ("lora",), ("cuda",))
+    return cuda | (train_cells(("contrastive",), ("lora",), ("cpu",)) if spoof else frozenset())
+
+
+def serves(*, spoof: bool) -> frozenset[ServeCell]:
+    """Return what is loaded: by sentence-transformers and PEFT, without importing Unsloth."""
+    devices: tuple[Device, ...] = ("cuda", "cpu") if spoof else ("cuda",)
+    return serve_cells(("base", "peft"), ("contrastive",), devices)
+
+
+def detect() -> Availability:
+    """Say what is installed and which devices are at hand, in milliseconds; never raises."""
+    try:
+        missing = [name for name in NEEDS if find_spec(name) is None]
+    except (ImportError, ValueError) as error:
+        return Availability(reason=f"a broken installation: {error}", mend=MEND)
+    if missing:
+        return Availability(reason=f"{', '.join(missing)} not installed", mend=MEND)
+    if has_cuda() and not spoofed():
+        return Availability(devices=("cuda", "cpu"), priority=ON_CUDA)
+    return Availability(devices=("cpu",), priority=ON_CPU)
+
+
+def has_cuda() -> bool:
+    """Say whether a driver is here, a GPU is visible, and PyTorch was built for it."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
+        return False
+    if sys.platform == "win32":
+        system = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32"
+        return (system / "nvcuda.dll").exists() and _torch_has("torch_cuda.dll")
+    device = any(Path(name).exists() for name in ("/dev/nvidia0", "/dev/dxg"))
+    return device and _torch_has("libtorch_cuda.so")
+
+
+def _torch_has(library: str) -> bool:
+    spec = find_spec("torch")
+    places = spec.submodule_search_locations if spec else None
+    return any((Path(place) / "lib" / library).exists() for place in places or ())
+
+
+def backend() -> Backend:
+    """Return the declaration, as the environment has it."""
+    spoof = spoofed()
+    return Backend(
+        name="unsloth",
+        title="Unsloth: NVIDIA GPUs",
+        train_cells=trains(spoof=spoof),
+        serve_cells=serves(spoof=spoof),
+        detect=detect,
+    )

@@ -1,0 +1,105 @@
+"""Contexts around PyTorch: quiet, repeatable, and an error that says what would fit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from ragd_tune.errors import DoesNotFitError
+from ragd_tune.plan import TrainPlan
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence progress bars and what one library says to another about its future."""
+    from transformers.utils import logging as hf
+
+    level = hf.get_verbosity()
+    hf.disable_progress_bar()
+    hf.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        hf.set_verbosity(level)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and PyTorch, on every device."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    torch.manual_seed(seed)
+
+
+def random_state(device: str) -> dict[str, torch.Tensor]:
+    """Return PyTorch's generators: the only ones that a training step draws from."""
+    states = {"cpu": torch.get_rng_state()}
+    if device == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def set_random_state(states: dict[str, torch.Tensor], device: str) -> None:
+    """Put back what :func:`random_state` returned."""
+    torch.set_rng_state(states["cpu"])
+    if device == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"])
+
+
+@contextlib.contextmanager
+def untouched_random_state(device: str) -> Iterator[None]:
+    """Give every random generator its state back at the end."""
+    python, numpy, mine = random.getstate(), np.random.get_state(), random_state(device)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        set_random_state(mine, device)
+
+
+@contextlib.contextmanager
+def repeatable() -> Iterator[None]:
+    """Have PyTorch choose deterministic algorithms; where it has none it warns and goes on."""
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill: Any = torch.utils.deterministic
+    filling = fill.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats itself only so
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    fill.fill_uninitialized_memory = False  # it costs, and nothing reads it
+    try:
+        yield
+    finally:
+        fill.fill_uninitialized_memory = filling
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
+
+
+@contextlib.contextmanager
+def fits(plan: TrainPlan) -> Iterator[None]:
+    """Turn every way in which memory runs out into one error that says what would fit."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        size, length = plan.integer("batch_size"), plan.integer("max_length")
+        smaller = f"--batch-size {max(2, size // 2)}, or --max-length {max(8, length // 2)}"
+        raise DoesNotFitError(
+            f"memory ran out on {plan.device} with batches of {size} rows of up to {length} tokens",
+            mend=f"{smaller} takes about half of the memory for activations",
+        ) from error
+
+
+def uses_bf16(plan: TrainPlan) -> bool:
+    """Say whether the forward pass of ``plan`` is in bfloat16; ``auto``: on GPUs that have it."""
+    wanted = plan.options["precision"]
+    if wanted != "auto":
+        return wanted == "bf16"
+    return plan.device == "cuda" and torch.cuda.get_device_capability()[0] >= 8
