@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragd_tune.errors import DataError
 from ragd_tune.objectives import batches
 from ragd_tune.testing import contrastive_rows
 from ragd_tune.training.course import Course, cost, dev_points, rate
@@ -72,3 +73,13 @@ def test_the_cost_of_a_batch_grows_with_its_longest_text_up_to_the_cut() -> None
     rows = [{"query": "a", "positive": "x" * length} for length in (10, 100, 10_000, 20_000)]
     found = [cost(rows, [0, i], max_length=32) for i in range(4)]
     assert found[0] < found[1] < found[2] == found[3]
+
+
+def test_rows_that_are_no_negatives_of_each_other_may_stand_alone() -> None:
+    rows = [{"prompt": "bell", "completion": "book"}] * 3
+    whole = Course(rows, batch_size=2, seed=0, contrasts=False)
+    assert sorted(map(len, whole.epoch(0))) == [1, 2]
+    assert cost(rows, [0, 1], max_length=8) == 16
+    with pytest.raises(DataError) as refused:
+        Course([], batch_size=2, seed=0, contrasts=False)
+    assert "negatives" not in refused.value.message

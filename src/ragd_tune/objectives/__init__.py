@@ -5,6 +5,7 @@ rows. Which rows share a batch is decided here, so that two backends can be comp
 """
 
 from ragd_tune.objectives.batches import batches, passage_keys
+from ragd_tune.objectives.completion import Frame, Sample, before_stop, frame_of
 from ragd_tune.objectives.core import (
     CAUSAL_LM_OBJECTIVE,
     CONTRASTIVE_OBJECTIVE,
@@ -14,6 +15,7 @@ from ragd_tune.objectives.core import (
     SIMILARITY_OBJECTIVE,
 )
 from ragd_tune.objectives.rows import PARTS, Field, Objective, Row, Rows
+from ragd_tune.objectives.samples import Samples, learnt, parts, samples
 
 __all__ = [
     "CAUSAL_LM_OBJECTIVE",
@@ -24,9 +26,17 @@ __all__ = [
     "RELEVANCE_OBJECTIVE",
     "SIMILARITY_OBJECTIVE",
     "Field",
+    "Frame",
     "Objective",
     "Row",
     "Rows",
+    "Sample",
+    "Samples",
     "batches",
+    "before_stop",
+    "frame_of",
+    "learnt",
+    "parts",
     "passage_keys",
+    "samples",
 ]

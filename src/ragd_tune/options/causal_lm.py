@@ -6,13 +6,14 @@ from ragd_tune.options.option import Option
 
 CAUSAL_LM = (
     Option(
-        name="accumulate",
+        name="micro_batch",
         type="int",
-        default=1,
+        default=4,
         low=1,
         high=4096,
-        unit="batches",
-        help="batches whose gradients are summed before one step of the optimizer",
+        unit="rows",
+        help="rows computed at once; the gradients of a batch's parts are summed",
+        reason="decides memory and not the result: the loss is the mean over the batch's tokens",
     ),
     Option(
         name="chat_template",
@@ -25,8 +26,15 @@ CAUSAL_LM = (
         name="packing",
         type="bool",
         default=False,
-        help="put several rows into one sequence",
-        reason="rows see each other across a sequence, which RAFT's distractors must not",
+        help="put the rows of a part into one sequence without padding, blind to each other",
+        reason="it saves padding where lengths differ much, and costs attention where they do not",
+    ),
+    Option(
+        name="too_long",
+        type="str",
+        default="error",
+        choices=("error", "drop"),
+        help="what to do with rows whose answer, and what it stands on, exceed max_length",
     ),
 )
 """Options of the objective ``causal_lm``."""

@@ -53,6 +53,32 @@ def _row(index: int, passages: list[str], keys: list[str], draw: random.Random) 
     return row
 
 
+def causal_rows(train: int = 14, dev: int = 4, *, seed: int = 0) -> Rows:
+    """Return rows of the objective ``causal_lm``: which of two words stands in a passage.
+
+    Prompts differ in length, so that a batch is padded; every third row has a system text, and
+    every second one keeps the passage that its answer stands on.
+    """
+    draw = random.Random(seed)
+    rows = [_causal_row(index, draw) for index in range(train + dev)]
+    return Rows(objective="causal_lm", train=rows[:train], dev=rows[train:])
+
+
+def _causal_row(index: int, draw: random.Random) -> Row:
+    words = draw.sample(WORDS, 4 + index % 3)
+    passage, answer = " ".join(words[:-1]), words[0]
+    asked = [answer, words[-1]] if index % 2 else [words[-1], answer]
+    row: dict[str, object] = {
+        "prompt": f"{passage}\n{' or '.join(asked)}?",
+        "completion": f"{answer} {answer}",
+    }
+    if index % 2:
+        row["keep"] = [passage]
+    if index % 3 == 0:
+        row["system"] = "bell book"
+    return row
+
+
 def translated_data(*, queries: int = 240, seed: int = 0) -> DataSet:
     """Return a data set whose queries say the words of their passage in another language.
 

@@ -7,35 +7,55 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from ragd_tune.errors import DataError
-from ragd_tune.objectives import Row, batches
+from ragd_tune.objectives import CORE_OBJECTIVES, Row, batches
 from ragd_tune.plan import TrainPlan
 
 SPARE = 0.1
 """Share of a time-bounded run that is kept free, so that its last step is inside the bound."""
 
 
+_WITHOUT_NEGATIVES = {objective.id for objective in CORE_OBJECTIVES if not objective.contrasts}
+
+_COSTLY = ("query", "positive", "text1", "text2", "prompt", "completion")
+"""Fields whose texts a model reads."""
+
+
 class Course:
     """All steps of a run in order, epoch after epoch. Steps count from 0 here."""
 
-    def __init__(self, rows: Sequence[Row], *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, rows: Sequence[Row], *, batch_size: int, seed: int, contrasts: bool = True
+    ) -> None:
         self.rows = rows
         self.batch_size = batch_size
         self.seed = seed
+        self.contrasts = contrasts
         self._epoch = lru_cache(maxsize=2)(self._make)
         if not self.epoch(0):
+            why = ": in-batch negatives need at least 2 rows about different passages"
             raise DataError(
-                f"{len(rows)} training rows make no batch: in-batch negatives need at least "
-                "2 rows about different passages",
+                f"{len(rows)} training rows make no batch{why if contrasts else ''}",
                 mend="add pairs to the training split",
             )
 
     @classmethod
     def of(cls, plan: TrainPlan, rows: Sequence[Row]) -> Course:
         """Return the course of ``plan``."""
-        return cls(rows, batch_size=plan.integer("batch_size"), seed=plan.seed)
+        return cls(
+            rows,
+            batch_size=plan.integer("batch_size"),
+            seed=plan.seed,
+            contrasts=plan.objective not in _WITHOUT_NEGATIVES,
+        )
 
     def _make(self, number: int) -> list[list[int]]:
-        return batches(self.rows, batch_size=self.batch_size, seed=self.seed, epoch=number)
+        return batches(
+            self.rows,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            epoch=number,
+            contrasts=self.contrasts,
+        )
 
     def epoch(self, number: int) -> list[list[int]]:
         """Return the batches of one epoch."""
@@ -100,7 +120,8 @@ def rate(step: int, *, steps: int, warmup: float, schedule: str) -> float:
 def cost(rows: Sequence[Row], batch: Sequence[int], *, max_length: int) -> int:
     """Return about how much a batch costs: characters after padding, each column on its own."""
     limit = 5 * max_length  # a token has about five characters
-    columns = [[str(rows[i][name]) for i in batch] for name in ("query", "positive")]
+    names = [name for name in _COSTLY if name in rows[batch[0]]]
+    columns = [[str(rows[i][name]) for i in batch] for name in names]
     return sum(len(column) * min(limit, max(map(len, column))) for column in columns)
 
 
