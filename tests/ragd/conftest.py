@@ -159,6 +159,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.delenv("RAGD_TUNE_HOME", raising=False)
+    monkeypatch.setenv("RAGD_TUNE_DISABLE", "cpu,mlx,unsloth")
     advertise(tmp_path, monkeypatch.setenv, monkeypatch.syspath_prepend)
     return Workbench(home=home, base=make_base(tmp_path / "base"), registry=registry())
 

@@ -12,7 +12,8 @@ import pytest
 
 from ragd_tune.errors import StoreError, UsageError
 from ragd_tune.ragd.marker import Marker, read_marker
-from ragd_tune.ragd.provider import HostReranker, get_embedder, get_reranker
+from ragd_tune.ragd.protocols import HostReranker
+from ragd_tune.ragd.provider import get_embedder, get_reranker
 
 TEXTS = ["a harbour at night", "an olive tree"]
 

@@ -1,6 +1,6 @@
 """The host: ragd's configuration, its index, and the ways in which it gets its models from here.
 
-Nothing here imports ragd itself, and nothing imports chromadb or ruamel.yaml before it is needed.
+Nothing here imports ragd itself, and nothing imports chromadb before it is needed.
 """
 
 from __future__ import annotations

@@ -149,6 +149,20 @@ def migrations(chroma_dir: Path) -> frozenset[tuple[str, int]]:
     return frozenset((str(name), int(version)) for name, version in rows)
 
 
+def names_in(chroma_dir: Path) -> set[str]:
+    """Return the names of a store's collections, without opening it by chromadb.
+
+    :raises DataError: there is no store, or SQLite cannot read it.
+    """
+    if not (chroma_dir / DATABASE).is_file():
+        raise DataError(f"{chroma_dir}: ragd has indexed nothing there", mend=_INDEX)
+    try:
+        with contextlib.closing(_read_only(chroma_dir / DATABASE)) as source:
+            return {str(row[0]) for row in source.execute("SELECT name FROM collections")}
+    except sqlite3.Error as error:
+        raise DataError(f"{chroma_dir / DATABASE}: cannot be read: {error}") from error
+
+
 def open_client(folder: Path) -> Any:
     """Return chromadb's client for ``folder``, with the settings that ragd opens its own with.
 
