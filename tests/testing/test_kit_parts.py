@@ -11,8 +11,11 @@ import pytest
 import ragd_tune.testing
 from ragd_tune.backends import Limits, RerankRequest
 from ragd_tune.data import check
-from ragd_tune.objectives import CONTRASTIVE_OBJECTIVE, batches, passage_keys
+from ragd_tune.objectives import CONTRASTIVE_OBJECTIVE, CORE_OBJECTIVES, batches, passage_keys
+from ragd_tune.plan import ModelFacts
 from ragd_tune.testing import contrastive_rows, tiny_data
+from ragd_tune.testing.objectives import COVERED, Checks
+from ragd_tune.testing.objectives.relevance import bce, listwise, logit
 from ragd_tune.testing.sides import Oracle, Side
 
 pytest_plugins = ["pytester"]
@@ -75,6 +78,48 @@ def test_the_sample_rows_are_rows_and_their_batches_have_different_sizes() -> No
     for batch in made:
         keys = [passage_keys(rows.train[index]) & {"p0"} for index in batch]
         assert sum(map(bool, keys)) <= 1, "rows that share a passage are kept apart"
+
+
+OPTIONS = {one.id: {option.name for option in one.options} for one in CORE_OBJECTIVES}
+SCHEMAS = {one.id: one for one in CORE_OBJECTIVES}
+
+
+@pytest.mark.parametrize("checks", COVERED.values(), ids=COVERED)
+def test_every_row_that_the_suite_trains_on_is_a_row_of_its_objective(checks: Checks) -> None:
+    rows = checks.rows()
+    assert rows.objective == checks.objective
+    assert len(rows.train) > 8
+    assert len(rows.dev) > 1
+    some = [*rows.train, *rows.dev, *checks.odd_rows("lamp"), *checks.single_rows().values()]
+    for number, row in enumerate([*some, *map(checks.reworded, some)]):
+        SCHEMAS[checks.objective].check(row, where=f"{checks.objective}:{number}")
+
+
+@pytest.mark.parametrize("checks", COVERED.values(), ids=COVERED)
+def test_every_option_of_an_objective_has_to_have_an_effect(checks: Checks) -> None:
+    facts = ModelFacts(dimension=8, max_length=8)
+    assert OPTIONS[checks.objective] <= checks.changes(facts).keys()
+
+
+@pytest.mark.parametrize("checks", COVERED.values(), ids=COVERED)
+def test_odd_rows_hold_the_odd_text_and_reworded_rows_hold_other_texts(checks: Checks) -> None:
+    assert any("odd, odd" in str(row.values()) for row in checks.odd_rows("odd, odd"))
+    for row in checks.rows().train:
+        assert checks.reworded(row) != row
+        assert row.keys() == checks.reworded(row).keys()
+
+
+def test_a_score_gives_its_logit_back_and_both_losses_are_those_of_the_textbook() -> None:
+    logits = np.array([2.0, -1.0, 0.5])
+    scores = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    np.testing.assert_allclose(logit(scores), logits, atol=1e-5)
+    row = {"labels": [1.0, 0.0, 0.0]}
+    by_hand = -np.mean([np.log(scores[0]), *np.log(1 - scores[1:])])
+    assert bce([logits], [row]) == pytest.approx(by_hand, abs=1e-6)
+    chances = np.exp(logits) / np.exp(logits).sum()
+    assert listwise([logits], [row]) == pytest.approx(-np.log(chances[0]))
+    taught = listwise([logits], [{**row, "teacher_scores": logits.tolist()}])
+    assert taught == pytest.approx(-(chances * np.log(chances)).sum())
 
 
 def test_the_sample_data_is_sound() -> None:

@@ -49,13 +49,13 @@ BACKENDS = {
     "EstimatesForReal": "estimate_changes_nothing",
     "LoadsTheBaseOnly": "what_is_loaded_is_what_was_trained",
     "LoadsFromWhereItTrained": "loads_from_anywhere",
-    "DoublesItsVectors": "normalised",
+    "DoublesItsVectors": "promised_shape",
     "TurnsTheOrder": "belongs_to_its_text",
-    "GivesDoubles": "finite_float32",
-    "GivesLists": "finite_float32",
+    "GivesDoubles": "promised_shape",
+    "GivesLists": "promised_shape",
     "IgnoresRoles": "by_their_role",
     "ReadsTextsToTheEnd": "too_long_is_cut",
-    "ChokesOnNothing": "no_texts_give_no_vectors",
+    "ChokesOnNothing": "no_texts_give_no_answers",
 }
 
 KINDS = {

@@ -69,6 +69,19 @@ def test_looks_at_the_held_out_loss_cost_about_a_twentieth(steps: int, held: int
     assert len(points) * size / 3 <= max(0.06 * steps, 4 / 3)
 
 
+def test_rows_that_are_no_negatives_of_each_other_fill_their_batches() -> None:
+    rows = [{"query": f"q{i}", "passages": ["p"], "labels": [1.0]} for i in range(9)]
+    made = Course(rows, batch_size=4, seed=0, contrasts=False)
+    assert [len(batch) for batch in made.epoch(0)] == [4, 4, 1]
+    assert sorted(index for batch in made.epoch(0) for index in batch) == list(range(9))
+
+
+def test_a_query_counts_with_each_passage_that_it_is_read_with() -> None:
+    rows = [{"query": "x" * 10, "passages": ["y" * 10] * count} for count in (1, 4)]
+    one, four = (cost([row], [0], max_length=32) for row in rows)
+    assert (one, four) == (20, 80)
+
+
 def test_the_cost_of_a_batch_grows_with_its_longest_text_up_to_the_cut() -> None:
     rows = [{"query": "a", "positive": "x" * length} for length in (10, 100, 10_000, 20_000)]
     found = [cost(rows, [0, i], max_length=32) for i in range(4)]

@@ -13,6 +13,7 @@ from ragd_tune.objectives.core import (
     LATE_INTERACTION_OBJECTIVE,
     RELEVANCE_OBJECTIVE,
     SIMILARITY_OBJECTIVE,
+    contrasting,
 )
 from ragd_tune.objectives.rows import PARTS, Field, Objective, Row, Rows
 from ragd_tune.objectives.samples import Samples, learnt, parts, samples
@@ -34,6 +35,7 @@ __all__ = [
     "Samples",
     "batches",
     "before_stop",
+    "contrasting",
     "frame_of",
     "learnt",
     "parts",

@@ -84,3 +84,14 @@ CORE_OBJECTIVES = (
     CAUSAL_LM_OBJECTIVE,
 )
 """Objectives that the core itself registers; plugins add theirs by ``ragd_tune_objectives``."""
+
+_ALONE = frozenset(one.id for one in CORE_OBJECTIVES if not one.contrasts)
+
+
+def contrasting(objective: str) -> bool:
+    """Say whether the rows of a batch are each other's negatives under ``objective``, by its id.
+
+    An objective that is not the core's is taken for one where they are: batches then keep false
+    negatives apart, which costs other objectives nothing but a batch of a single row.
+    """
+    return objective not in _ALONE

@@ -10,15 +10,8 @@ RELEVANCE = (
         type="str",
         default="bce",
         choices=("bce", "listwise"),
-        help="bce judges each passage alone, listwise a query's passages against each other",
-    ),
-    Option(
-        name="negatives",
-        type="int",
-        default=4,
-        low=0,
-        high=64,
-        help="passages without an answer for each one with it",
+        help="bce judges each passage alone, listwise a query's passages against each other, by a "
+        "teacher's scores where the rows have them",
     ),
 )
 """Options of the objective ``relevance``."""

@@ -28,8 +28,10 @@ class BackendSuite(Declares, Trains, Stops, Serves):
         The name that it declares.
     ``base(folder)``
         Makes a tiny base model. Without dropout, else set ``loss_tolerance`` to None.
+    ``base_of(objective, folder)``
+        The same for one objective, where one base does not do for all: a language model.
     ``rows(objective)``
-        Rows to train on; those of :func:`ragd_tune.testing.contrastive_rows` by default.
+        Rows to train on; those of :mod:`ragd_tune.testing.objectives` by default.
     ``options(cell)``
         Options that differ from the suite's, as a learning rate at which the tiny base learns.
     ``minimum()``
@@ -39,7 +41,7 @@ class BackendSuite(Declares, Trains, Stops, Serves):
     ``steps``
         Steps of a run: 6, at least 4.
     ``tolerance``
-        Largest difference of two vectors that have to be equal: 1e-5.
+        Largest difference of two vectors, or two scores, that have to be equal: 1e-5.
     ``loss_tolerance``
         Largest difference between a reported loss and that of the loaded model: 1e-3.
     ``may_be_absent``

@@ -6,26 +6,22 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from ragd_tune.backends import Backend, LoadRequest, Model, TrainCell
-from ragd_tune.objectives import Row, Rows, batches
+from ragd_tune.backends import Backend, LoadRequest, TrainCell
+from ragd_tune.objectives import Row, Rows, batches, contrasting
 from ragd_tune.options import RUN, Value, options_of_tuning
 from ragd_tune.plan import (
     BaseModel,
     Device,
     Estimate,
     Event,
-    ModelFacts,
-    Role,
     TrainPlan,
     TrainResult,
 )
 from ragd_tune.registry import Registry
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from ragd_tune.testing.loaded import Loaded
+from ragd_tune.testing.objectives import COVERED, Checks
 
 Files = dict[str, bytes]
 
@@ -36,8 +32,8 @@ class Author(Protocol):
     backend: str
     steps: int
 
-    def base(self, folder: Path) -> Path:
-        """Make a base model below ``folder`` and return its folder."""
+    def base_of(self, objective: str, folder: Path) -> Path:
+        """Make a base model for ``objective`` below ``folder`` and return its folder."""
         ...
 
     def rows(self, objective: str) -> Rows:
@@ -77,7 +73,7 @@ class Bench:
     registry: Registry
     folder: Path
     _runs: dict[TrainCell, Run] = field(default_factory=dict)
-    _base: BaseModel | None = None
+    _bases: dict[str, BaseModel] = field(default_factory=dict)
     _count: int = 0
 
     @property
@@ -85,15 +81,19 @@ class Bench:
         """The backend under test."""
         return self.registry.backend(self.author.backend)
 
-    @property
-    def base(self) -> BaseModel:
-        """The author's base model, made on first use."""
-        if self._base is None:
-            place = self.folder / "base"
+    def base(self, objective: str) -> BaseModel:
+        """Return the author's base model for ``objective``, made on first use."""
+        if objective not in self._bases:
+            place = self.folder / f"base-{len(self._bases)}"
             place.mkdir(parents=True)
-            path = self.author.base(place)
-            self._base = BaseModel(name="tiny", path=path, fingerprint=digest(snapshot(path)))
-        return self._base
+            path = self.author.base_of(objective, place)
+            made = BaseModel(name="tiny", path=path, fingerprint=digest(snapshot(path)))
+            self._bases[objective] = made
+        return self._bases[objective]
+
+    def checks(self, cell: TrainCell) -> Checks:
+        """Return what the suite knows of the cell's objective."""
+        return COVERED[cell.objective]
 
     def plan(self, cell: TrainCell, rows: Rows, **options: Value) -> TrainPlan:
         """Return a plan in a folder of its own, whose path is unlike that of any other."""
@@ -104,16 +104,17 @@ class Bench:
         every = (*RUN, *own, *tuned, *self.backend.options)
         values = {option.name: option.default for option in every}
         steps: dict[str, Value] = {"max_steps": self.author.steps}
-        wanted = {**_QUICK, **steps, **self.author.options(cell), **options}
+        checks = self.checks(cell)
+        wanted = {**_QUICK, **steps, **checks.settings, **self.author.options(cell), **options}
         values |= {name: value for name, value in wanted.items() if name in values}
         return TrainPlan(
-            kind="bi-encoder",
+            kind=checks.kind,
             objective=cell.objective,
             tuning=cell.tuning,
             side=cell.side,
             backend=self.author.backend,
             device=cell.device,
-            base=self.base,
+            base=self.base(cell.objective),
             data_fingerprint=rows.fingerprint,
             rows_fingerprint=rows.fingerprint,
             out=run / "out",
@@ -170,13 +171,14 @@ class Bench:
 
     def load_base(self, objective: str, device: Device, **changes: Any) -> Loaded:
         """Load the bare base."""
-        request = LoadRequest(objective=objective, format="base", base=self.base, device=device)
+        base = self.base(objective)
+        request = LoadRequest(objective=objective, format="base", base=base, device=device)
         return self.open(replace(request, **changes))
 
     def open(self, request: LoadRequest) -> Loaded:
         """Load what ``request`` asks for."""
         model = self.registry.call(self.author.backend, "ragd_tune_load_adapter", request=request)
-        return Loaded(bench=self, model=model)
+        return Loaded(registry=self.registry, backend=self.author.backend, model=model)
 
 
 _QUICK: dict[str, Value] = {
@@ -192,37 +194,23 @@ _QUICK: dict[str, Value] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
-    """A loaded model with the hooks that belong to it."""
-
-    bench: Bench
-    model: Model
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What was loaded."""
-        return self.model.facts
-
-    def embed(self, texts: Sequence[str], role: Role = "document") -> NDArray[np.float32]:
-        """Return vectors of ``texts``, float32 (n, dimension)."""
-        found: NDArray[np.float32] = self.bench.registry.call(
-            self.bench.author.backend,
-            "ragd_tune_embed",
-            model=self.model,
-            texts=texts,
-            role=role,
-        )
-        return found
-
-
 def steps_of(plan: TrainPlan, rows: Sequence[Row]) -> Iterator[list[int]]:
     """Yield the core's batches, step after step, for ever."""
     epoch = 0
     while True:
-        size = plan.integer("batch_size")
-        yield from batches(rows, batch_size=size, seed=plan.seed, epoch=epoch)
+        yield from epoch_of(plan, rows, epoch)
         epoch += 1
+
+
+def epoch_of(plan: TrainPlan, rows: Sequence[Row], number: int) -> list[list[int]]:
+    """Return the core's batches of one epoch."""
+    return batches(
+        rows,
+        batch_size=plan.integer("batch_size"),
+        seed=plan.seed,
+        epoch=number,
+        contrasts=contrasting(plan.objective),
+    )
 
 
 def snapshot(folder: Path) -> Files:

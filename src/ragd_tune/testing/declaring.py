@@ -10,7 +10,8 @@ from ragd_tune.backends import Availability, TrainCell
 from ragd_tune.choose import Offer, choose_server, choose_trainer
 from ragd_tune.errors import NoBackendError
 from ragd_tune.testing.bench import Bench
-from ragd_tune.testing.hooks import COVERED, Hooks, why_not
+from ragd_tune.testing.hooks import Hooks, why_not
+from ragd_tune.testing.objectives import COVERED
 from ragd_tune.testing.probe import probe
 
 _DETECT = """

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 pytest.register_assert_rewrite(
     *(
         f"ragd_tune.testing.{name}"
-        for name in ("declaring", "kind_suite", "probe", "serving", "stopping", "training")
+        for name in (
+            *("declaring", "kind_suite", "probe", "serving", "stopping", "training"),
+            *("objectives.checks", "objectives.contrastive", "objectives.relevance"),
+        )
     )
 )
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from ragd_tune.backends import Backend, TrainCell
 from ragd_tune.objectives import Rows
 from ragd_tune.options import Value
+from ragd_tune.plan import ModelFacts
 from ragd_tune.registry import Registry
 from ragd_tune.testing.bench import Bench
 from ragd_tune.testing.minimum import MINIMA, Minimum, smallest
-from ragd_tune.testing.samples import contrastive_rows
+from ragd_tune.testing.objectives import COVERED, Checks
 
-COVERED = frozenset({"contrastive"})
-"""Objectives that the suite has checks for."""
+_Test = TypeVar("_Test", bound=Callable[..., None])
 
 _BENCH = pytest.StashKey[Bench]()
 
@@ -39,10 +39,13 @@ class Hooks:
         """Make a base model of a few thousand weights below ``folder`` and return its folder."""
         raise NotImplementedError("override base(): the suite needs a tiny base model")
 
+    def base_of(self, objective: str, folder: Path) -> Path:
+        """Make a base model for ``objective``; :meth:`base` does for all of them by default."""
+        return self.base(folder)
+
     def rows(self, objective: str) -> Rows:
-        """Return rows to train on: more than one batch of four, with conflicts among them."""
-        assert objective in COVERED
-        return contrastive_rows()
+        """Return rows to train on: those of the suite by default."""
+        return COVERED[objective].rows()
 
     def options(self, cell: TrainCell) -> Mapping[str, Value]:
         """Return options that differ from the suite's own, as a learning rate for this cell."""
@@ -65,8 +68,6 @@ class Hooks:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Give every train cell that runs here its own tests, and every declared one a report."""
         wanted = set(metafunc.fixturenames)
-        if not wanted & {"cell", "declared", "objective"}:
-            return
         backend = self.registry().backend(self.backend)
         cells = sorted(backend.train_cells)
         if "objective" in wanted:
@@ -75,7 +76,7 @@ class Hooks:
             metafunc.parametrize("declared", cells, ids=_id)
         if "cell" in wanted:
             here = [one for one in cells if not why_not(one, backend) and one.objective in COVERED]
-            metafunc.parametrize("cell", here, ids=_id)
+            _with_cells(metafunc, here)
 
     @pytest.fixture
     def bench(
@@ -88,6 +89,60 @@ class Hooks:
             node.stash[_BENCH] = Bench(author=self, registry=self.registry(), folder=folder)
         made: Bench = node.stash[_BENCH]
         return made
+
+
+RUN_CHANGES: dict[str, Value] = {
+    "batch_size": 2,
+    "learning_rate": 3e-4,
+    "warmup": 0.5,
+    "schedule": "linear",
+    "weight_decay": 0.5,
+    "max_grad_norm": 1e-3,
+    "max_length": 8,
+}
+"""A value for each option of the run that must change the weights, whatever the objective."""
+
+_SOME = ModelFacts(dimension=2, max_length=2)
+
+
+def only(wanted: Callable[[Checks], bool]) -> Callable[[_Test], _Test]:
+    """Give a test only the cells whose objective is ``wanted``."""
+
+    def mark(test: _Test) -> _Test:
+        test.only = wanted  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+def has_vectors(checks: Checks) -> bool:
+    """Say whether a text has one vector under this objective."""
+    return checks.vectors
+
+
+def reads(option: str) -> Callable[[Checks], bool]:
+    """Return what says whether an objective has ``option``."""
+    return lambda checks: option in checks.changes(_SOME)
+
+
+def _with_cells(metafunc: pytest.Metafunc, cells: list[TrainCell]) -> None:
+    """Give a test each cell, with each option or each single row of the cell's objective."""
+    wanted = getattr(metafunc.function, "only", lambda checks: True)
+    cells = [cell for cell in cells if wanted(COVERED[cell.objective])]
+    for more, names in _BESIDE.items():
+        if more in metafunc.fixturenames:
+            pairs = [(cell, name) for cell in cells for name in names(COVERED[cell.objective])]
+            ids = [f"{_id(cell)}-{name}" for cell, name in pairs]
+            metafunc.parametrize(("cell", more), pairs, ids=ids)
+            return
+    metafunc.parametrize("cell", cells, ids=_id)
+
+
+_BESIDE: Mapping[str, Callable[[Checks], Iterable[str]]] = {
+    "option": lambda checks: dict.fromkeys([*RUN_CHANGES, *checks.changes(_SOME)]),
+    "single": lambda checks: checks.single_rows(),
+}
+"""What a test may ask for beside a cell."""
 
 
 def why_not(cell: TrainCell, backend: Backend) -> str:

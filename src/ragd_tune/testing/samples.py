@@ -121,17 +121,6 @@ def tiny_data(*, queries: int = 48, seed: int = 0) -> DataSet:
     )
 
 
-def odd_rows(text: str) -> list[Row]:
-    """Return four rows, half of whose texts are ``text``."""
-    rows: list[Row] = []
-    for i in range(4):
-        one, two = (text, f"garden {i}") if i % 2 else (f"garden {i}", f"{text} {i}")
-        rows.append(
-            {"query": one, "positive": two, "positive_key": f"k{i}", "relevant_keys": [f"k{i}"]}
-        )
-    return rows
-
-
 ODD = {
     "scripts": "Überprüfung 檢索 поиск بحث חיפוש 🔎🏽 e\u0301 \u200b\ufeff",
     "blank": " ",

@@ -15,28 +15,13 @@ import pytest
 
 from ragd_tune.backends import ServeCell, TrainCell
 from ragd_tune.errors import TuneError
-from ragd_tune.objectives import Rows, batches
-from ragd_tune.options import Value
-from ragd_tune.plan import TrainPlan, TrainResult
+from ragd_tune.objectives import Rows
+from ragd_tune.plan import TrainResult
 from ragd_tune.store.safety import check_folder
-from ragd_tune.testing.bench import Bench, Run, differing, snapshot, steps_of
-from ragd_tune.testing.hooks import Hooks
-from ragd_tune.testing.samples import ODD, odd_rows
-
-CHANGES: dict[str, Value] = {
-    "batch_size": 2,
-    "learning_rate": 3e-4,
-    "warmup": 0.5,
-    "schedule": "linear",
-    "weight_decay": 0.5,
-    "max_grad_norm": 1e-3,
-    "max_length": 8,
-    "temperature": 0.5,
-    "query_prompt": "harbour ",
-    "document_prompt": "harbour ",
-    "negatives": 0,
-}
-"""A value for each option that must change the weights: one that does not never got through."""
+from ragd_tune.testing.bench import Bench, Run, differing, epoch_of, snapshot, steps_of
+from ragd_tune.testing.hooks import RUN_CHANGES, Hooks, only, reads
+from ragd_tune.testing.objectives import Checks
+from ragd_tune.testing.samples import ODD
 
 
 class Trains(Hooks):
@@ -52,7 +37,7 @@ class Trains(Hooks):
     def test_epochs_are_passes_over_the_cores_batches(self, bench: Bench, cell: TrainCell) -> None:
         rows = bench.author.rows(cell.objective)
         plan = bench.plan(cell, rows, max_steps=None, epochs=2.0)
-        passes = [_epoch(plan, rows, number) for number in (0, 1)]
+        passes = [epoch_of(plan, rows.train, number) for number in (0, 1)]
         assert bench.train(plan, rows).result.steps == sum(map(len, passes))
 
     def test_the_same_seed_gives_the_same_bytes(self, bench: Bench, cell: TrainCell) -> None:
@@ -100,9 +85,7 @@ class Trains(Hooks):
         run = bench.reference(cell)
         facts = run.result.facts
         assert facts is not None, "TrainResult.facts: the manifest is made from them"
-        assert facts.dimension > 0
-        assert facts.pooling
-        assert facts.max_length == run.plan.integer("max_length")
+        bench.checks(cell).check_facts(facts, run.plan)
 
     def test_what_it_made_can_be_loaded_by_itself(self, bench: Bench, cell: TrainCell) -> None:
         made = ServeCell(
@@ -126,27 +109,26 @@ class Trains(Hooks):
         before = weights(_one_step(bench, cell, rows))
         first = next(steps_of(bench.plan(cell, rows), rows.train))
         others = [i for i in range(len(rows.train)) if i not in first]
-        same = weights(_one_step(bench, cell, _reworded(rows, others)))
+        same = weights(_one_step(bench, cell, _reworded(bench.checks(cell), rows, others)))
         assert same == before, "a row outside the first batch changed the first step"
         for index in first:
-            changed = weights(_one_step(bench, cell, _reworded(rows, [index])))
+            changed = weights(_one_step(bench, cell, _reworded(bench.checks(cell), rows, [index])))
             assert changed != before, f"row {index} of the first batch was not read"
 
-    @pytest.mark.parametrize("option", [*CHANGES, "matryoshka_dims"])
     def test_an_option_reaches_the_training(
         self, bench: Bench, cell: TrainCell, option: str
     ) -> None:
         whole = bench.reference(cell)
         assert whole.result.facts is not None
-        half = whole.result.facts.dimension // 2
-        value = (half,) if option == "matryoshka_dims" else CHANGES[option]
-        changed = bench.fresh(cell, **{option: value})
+        values = {**RUN_CHANGES, **bench.checks(cell).changes(whole.result.facts)}
+        changed = bench.fresh(cell, **{option: values[option]})
         same = weights(changed) == weights(whole)
         if option in self.ignores:
             assert same, f"it reads {option}: take it out of ignores"
             pytest.skip(f"{self.backend} ignores the option {option}")
         assert not same, f"{option} changed nothing; name it in ignores if that is meant"
 
+    @only(reads("matryoshka_dims"))
     def test_matryoshka_dimensions_are_told(self, bench: Bench, cell: TrainCell) -> None:
         if "matryoshka_dims" in self.ignores:
             pytest.skip(f"{self.backend} ignores the option matryoshka_dims")
@@ -161,7 +143,7 @@ class Trains(Hooks):
     def test_it_writes_only_into_its_out_folder_and_the_checkpoints(
         self, bench: Bench, cell: TrainCell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        base = snapshot(bench.base.path)
+        base = snapshot(bench.base(cell.objective).path)
         for name in ("home", "here", "run"):
             (tmp_path / name).mkdir()
         for variable in ("HOME", "USERPROFILE", "XDG_CACHE_HOME"):
@@ -172,7 +154,7 @@ class Trains(Hooks):
         bench.train(replace(bench.plan(cell, rows, checkpoint_steps=2), out=out), rows)
         allowed = ("run/out/", "run/checkpoints/")
         assert [name for name in snapshot(tmp_path) if not name.startswith(allowed)] == []
-        assert snapshot(bench.base.path) == base, "the base model was written to"
+        assert snapshot(bench.base(cell.objective).path) == base, "the base model was written to"
 
     def test_the_adapter_is_safetensors_and_plain_data(self, bench: Bench, cell: TrainCell) -> None:
         found = check_folder(bench.reference(cell).plan.out)
@@ -201,7 +183,7 @@ class Trains(Hooks):
 
     @pytest.mark.parametrize("text", ODD.values(), ids=ODD)
     def test_odd_texts_are_trained_on(self, bench: Bench, cell: TrainCell, text: str) -> None:
-        rows = Rows(objective=cell.objective, train=odd_rows(text))
+        rows = Rows(objective=cell.objective, train=bench.checks(cell).odd_rows(text))
         run = bench.train(bench.plan(cell, rows), rows)
         assert run.result.steps == self.steps
 
@@ -213,11 +195,10 @@ class Trains(Hooks):
         assert "row" in refused.value.message
         assert not plan.out.exists(), "nothing half-written"
 
-    @pytest.mark.parametrize("negatives", [[], ["harbour lamp"]], ids=["alone", "with-a-negative"])
     def test_one_row_trains_or_is_a_clear_error(
-        self, bench: Bench, cell: TrainCell, negatives: list[str]
+        self, bench: Bench, cell: TrainCell, single: str
     ) -> None:
-        row = {**odd_rows("garden")[0], "negatives": negatives}
+        row = bench.checks(cell).single_rows()[single]
         rows = Rows(objective=cell.objective, train=[row])
         _tune_error_or(lambda: bench.train(bench.plan(cell, rows), rows).result.steps, self.steps)
 
@@ -235,21 +216,11 @@ def weights(run: Run) -> dict[str, bytes]:
     return {name: data for name, data in run.files.items() if name.endswith(".safetensors")}
 
 
-def _epoch(plan: TrainPlan, rows: Rows, number: int) -> list[list[int]]:
-    size = plan.integer("batch_size")
-    return batches(rows.train, batch_size=size, seed=plan.seed, epoch=number)
-
-
 def _one_step(bench: Bench, cell: TrainCell, rows: Rows) -> Run:
     return bench.train(bench.plan(cell, rows, max_steps=1), rows)
 
 
-def _reworded(rows: Rows, indices: list[int]) -> Rows:
-    """Return ``rows`` with other texts and the same keys, so that the batches are the same."""
-    train = [
-        {**row, "query": "quite another question", "positive": "window wagon"}
-        if i in indices
-        else row
-        for i, row in enumerate(rows.train)
-    ]
+def _reworded(checks: Checks, rows: Rows, indices: list[int]) -> Rows:
+    """Return ``rows`` with other texts in some of them, so that the batches are the same."""
+    train = [checks.reworded(row) if i in indices else row for i, row in enumerate(rows.train)]
     return replace(rows, train=train)

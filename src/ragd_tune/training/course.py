@@ -7,17 +7,11 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from ragd_tune.errors import DataError
-from ragd_tune.objectives import CORE_OBJECTIVES, Row, batches
+from ragd_tune.objectives import Row, batches, contrasting
 from ragd_tune.plan import TrainPlan
 
 SPARE = 0.1
 """Share of a time-bounded run that is kept free, so that its last step is inside the bound."""
-
-
-_WITHOUT_NEGATIVES = {objective.id for objective in CORE_OBJECTIVES if not objective.contrasts}
-
-_COSTLY = ("query", "positive", "text1", "text2", "prompt", "completion")
-"""Fields whose texts a model reads."""
 
 
 class Course:
@@ -32,9 +26,9 @@ class Course:
         self.contrasts = contrasts
         self._epoch = lru_cache(maxsize=2)(self._make)
         if not self.epoch(0):
-            why = ": in-batch negatives need at least 2 rows about different passages"
+            needs = "in-batch negatives need at least 2 rows about different passages"
             raise DataError(
-                f"{len(rows)} training rows make no batch{why if contrasts else ''}",
+                f"{len(rows)} training rows make no batch" + (f": {needs}" if contrasts else ""),
                 mend="add pairs to the training split",
             )
 
@@ -45,7 +39,7 @@ class Course:
             rows,
             batch_size=plan.integer("batch_size"),
             seed=plan.seed,
-            contrasts=plan.objective not in _WITHOUT_NEGATIVES,
+            contrasts=contrasting(plan.objective),
         )
 
     def _make(self, number: int) -> list[list[int]]:
@@ -118,11 +112,27 @@ def rate(step: int, *, steps: int, warmup: float, schedule: str) -> float:
 
 
 def cost(rows: Sequence[Row], batch: Sequence[int], *, max_length: int) -> int:
-    """Return about how much a batch costs: characters after padding, each column on its own."""
+    """Return about how much a batch costs: characters after padding, each column on its own.
+
+    A query that is read together with its passages counts once for each of them.
+    """
     limit = 5 * max_length  # a token has about five characters
-    names = [name for name in _COSTLY if name in rows[batch[0]]]
-    columns = [[str(rows[i][name]) for i in batch] for name in names]
-    return sum(len(column) * min(limit, max(map(len, column))) for column in columns)
+    columns: dict[str, list[int]] = {}
+    for index in batch:
+        for name, length in _lengths(rows[index]):
+            columns.setdefault(name, []).append(length)
+    return sum(len(column) * min(limit, max(column)) for column in columns.values())
+
+
+def _lengths(row: Row) -> Iterator[tuple[str, int]]:
+    """Yield the column and the length of each text that a step reads of ``row``."""
+    passages, texts = row.get("passages"), {n: v for n, v in row.items() if isinstance(v, str)}
+    if isinstance(passages, list):
+        yield from (("pair", len(texts["query"]) + len(passage)) for passage in passages)
+    elif "prompt" in texts:
+        yield "whole", sum(map(len, texts.values()))  # system, prompt and completion
+    else:
+        yield from ((n, len(v)) for n, v in texts.items() if not n.endswith("_key"))
 
 
 def dev_points(steps: int, dev_batches: int) -> tuple[tuple[int, ...], int]:
