@@ -11,7 +11,7 @@ import pytest
 
 from ragd_tune.backends import LoadRequest
 from ragd_tune.objectives import Rows
-from ragd_tune.options import CONTRASTIVE, LORA, RUN, Value
+from ragd_tune.options import LORA, RUN, Value
 from ragd_tune.plan import BaseModel, Estimate, Event, TrainPlan, TrainResult
 from ragd_tune.registry import Registry, discover
 from ragd_tune.testing import contrastive_rows
@@ -43,14 +43,21 @@ class Lab:
         return tiny_encoder(self.folder / f"base-{self.count}", architecture, **settings)
 
     def plan(
-        self, base: Path, *, tuning: str = "lora", name: str = "tiny", **options: Value
+        self,
+        base: Path,
+        *,
+        tuning: str = "lora",
+        name: str = "tiny",
+        objective: str = "contrastive",
+        **options: Value,
     ) -> TrainPlan:
         """Return a plan in a run folder of its own."""
         self.count += 1
-        values = {option.name: option.default for option in (*RUN, *LORA, *CONTRASTIVE)}
+        own = self.registry.objectives[objective].options
+        values = {option.name: option.default for option in (*RUN, *LORA, *own)}
         return TrainPlan(
             kind="bi-encoder",
-            objective="contrastive",
+            objective=objective,
             tuning=tuning,
             side="both",
             backend="cpu",
@@ -84,7 +91,7 @@ class Lab:
     def load(self, plan: TrainPlan, result: TrainResult | None = None, **changes: Any) -> Any:
         """Load what ``plan`` made, or its bare base."""
         fields: dict[str, Any] = {
-            "objective": "contrastive",
+            "objective": plan.objective,
             "format": result.format if result else "base",
             "base": plan.base,
             "device": "cpu",

@@ -1,7 +1,11 @@
-"""Options of the objective ``late_interaction``: MaxSim over the vectors of tokens."""
+"""Options of the objective ``late_interaction``: MaxSim over the vectors of tokens.
+
+Those that are not set are the base's own where it is a ColBERT checkpoint.
+"""
 
 from __future__ import annotations
 
+from ragd_tune.options.contrastive import PROMPTS
 from ragd_tune.options.option import Option
 
 LATE_INTERACTION = (
@@ -12,31 +16,52 @@ LATE_INTERACTION = (
         low=0.001,
         high=100.0,
         help="divides the MaxSim scores in the in-batch softmax",
+        reason="a score is a sum over a query's tokens, so it is as wide as the softmax needs",
     ),
     Option(
         name="token_dimension",
         type="int",
-        default=128,
-        choices=(),
+        default=None,
         low=8,
         high=4096,
-        help="floats of one token's vector; a new projection is made where the base has none",
+        optional=True,
+        help="floats of one token's vector, as 128, 96, 64 or 48; 128 when not set",
+        reason="ColBERT's own; 48 makes documents 2.7 times smaller",
     ),
     Option(
         name="query_length",
         type="int",
-        default=32,
+        default=None,
         low=4,
         high=512,
+        optional=True,
         unit="tokens",
-        help="tokens of a query: longer ones are cut, and shorter ones filled by query expansion",
+        help="longer queries are cut, and query expansion fills shorter ones up; 32 when not set",
     ),
     Option(
         name="query_expansion",
         type="bool",
-        default=True,
-        help="fill queries up with mask tokens that search too (ColBERT's query augmentation)",
+        default=None,
+        optional=True,
+        help="fill queries up with mask tokens that search too; yes when not set",
+        reason="ColBERT's query augmentation",
     ),
+    Option(
+        name="expansion_attends",
+        type="bool",
+        default=None,
+        optional=True,
+        help="let a query's words attend to its mask tokens; no when not set",
+    ),
+    Option(
+        name="skip_punctuation",
+        type="bool",
+        default=None,
+        optional=True,
+        help="keep no vectors of a document's punctuation; yes when not set",
+        reason="ColBERT's own; say no where punctuation means something, as in code",
+    ),
+    *PROMPTS,
     Option(
         name="negatives",
         type="int",

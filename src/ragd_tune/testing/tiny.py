@@ -24,6 +24,7 @@ HIDDEN = 32
 _Special = tuple[str, ...]
 
 _BERT: _Special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_MARKS: _Special = ("[unused0]", "[unused1]")
 _FAIRSEQ: _Special = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 _ROLES: dict[_Special, _Special] = {
     _BERT: ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
@@ -42,12 +43,14 @@ def tiny_encoder(
     pooling: str = "mean",
     prompts: Mapping[str, str] | None = None,
     plain: bool = False,
+    marks: bool = False,
 ) -> Path:
     """Write a tiny encoder with random weights below ``folder`` and return its folder.
 
     :param dropout: of hidden states and attention alike.
     :param prompts: the model's own, by name (``query``, ``document``).
     :param plain: leave sentence-transformers' files out: a bare transformers encoder.
+    :param marks: put ``[unused0]`` and ``[unused1]`` into the vocabulary, as BERT's has them.
 
     Needs ``torch`` and ``transformers``, as every backend that is tested with it does.
     """
@@ -56,7 +59,7 @@ def tiny_encoder(
     torch, transformers = import_module("torch"), import_module("transformers")
     home = folder / f"tiny-{architecture}-{seed}"
     special = _FAIRSEQ if architecture in {"xlm-roberta", "mpnet"} else _BERT
-    words = _vocabulary(special)
+    words = _vocabulary(special, _MARKS if marks else ())
     _tokenizer(transformers, words, special, max_length).save_pretrained(str(home))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -99,10 +102,10 @@ def _settings(
     return settings | dict.fromkeys(names, dropout)
 
 
-def _vocabulary(special: _Special) -> dict[str, int]:
+def _vocabulary(special: _Special, marks: _Special) -> dict[str, int]:
     """Return ids: whole words of the samples, else their characters, so that no text is lost."""
     letters = string.ascii_lowercase + string.digits + string.punctuation
-    pieces = [*special, *letters, *(f"##{letter}" for letter in letters), *WORDS]
+    pieces = [*special, *letters, *(f"##{letter}" for letter in letters), *WORDS, *marks]
     return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base import BaseModel as Network
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
@@ -88,7 +89,7 @@ def load_folder(folder: Path, *, name: str, device: str) -> SentenceTransformer:
                     device=device,
                     local_files_only=True,
                     trust_remote_code=False,
-                    model_kwargs=_SAFE,
+                    model_kwargs=SAFE,
                 )
             return _plain(folder, device)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
@@ -97,19 +98,20 @@ def load_folder(folder: Path, *, name: str, device: str) -> SentenceTransformer:
         raise TuneError(f"base model {name}: cannot be loaded from {folder}: {error}") from error
 
 
-_SAFE = {"dtype": torch.float32, "use_safetensors": True}
+SAFE = {"dtype": torch.float32, "use_safetensors": True}
+"""How transformers loads weights: in float32, and never from a pickle."""
 
 
 def _plain(folder: Path, device: str) -> SentenceTransformer:
     local = {"local_files_only": True, "trust_remote_code": False}
     encoder = Transformer(
-        str(folder), model_kwargs={**_SAFE, **local}, processor_kwargs=local, config_kwargs=local
+        str(folder), model_kwargs={**SAFE, **local}, processor_kwargs=local, config_kwargs=local
     )
     modules = [encoder, Pooling(encoder.get_embedding_dimension(), "mean"), Normalize()]
     return SentenceTransformer(modules=modules, device=device)
 
 
-def transformer(model: SentenceTransformer) -> Transformer | None:
+def transformer(model: Network) -> Transformer | None:
     """Return the transformer in front, or None where there is none (static embeddings)."""
     first = model[0]
     return first if isinstance(first, Transformer) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sentence_transformers import SentenceTransformer
+from sentence_transformers.base import BaseModel as Network
 
 from ragd_tune.objectives import Row
 from ragd_tune.plan import ModelFacts, Role
@@ -21,7 +21,7 @@ class Collator:
     valid_label_columns: tuple[str, ...] = ()
 
     def __init__(
-        self, model: SentenceTransformer, rows: Sequence[Row], *, facts: ModelFacts, negatives: int
+        self, model: Network, rows: Sequence[Row], *, facts: ModelFacts, negatives: int
     ) -> None:
         self.model = model
         self.rows = rows

@@ -11,7 +11,7 @@ from pathlib import Path
 from ragd_tune.backends import Availability, Backend, serve_cells, train_cells
 from ragd_tune.plan import Device
 
-OBJECTIVES = ("contrastive",)
+OBJECTIVES = ("contrastive", "late_interaction")
 TUNINGS = ("full", "lora")
 FORMATS = ("base", "full", "peft")
 DEVICES: tuple[Device, ...] = ("cpu", "cuda", "mps")

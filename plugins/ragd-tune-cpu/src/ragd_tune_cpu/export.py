@@ -7,20 +7,23 @@ from pathlib import Path
 from ragd_tune.errors import UsageError
 from ragd_tune_cpu.encoder import Encoder
 from ragd_tune_cpu.folder import save
+from ragd_tune_cpu.late.serve import MultiEncoder
 
-FORMATS = ("folder",)
 
+def export(model: Encoder | MultiEncoder, format_: str, out: Path) -> list[Path]:
+    """Write ``model`` under ``out``; an adapter is in the weights already.
 
-def export(encoder: Encoder, format_: str, out: Path) -> list[Path]:
-    """Write ``encoder`` under ``out``; an adapter is in the weights already.
-
-    :raises UsageError: the format is not ``folder``, or ``out`` holds something.
+    :raises UsageError: it cannot be written in this format, or ``out`` holds something.
     """
-    if format_ not in FORMATS:
+    multi = isinstance(model, MultiEncoder)
+    formats = ("folder", "stanford") if multi else ("folder",)
+    if format_ not in formats:
         raise UsageError(
-            f"the backend cpu does not write the format {format_!r}",
-            mend=f"it writes {', '.join(FORMATS)}",
+            f"the backend cpu does not write this model in the format {format_!r}",
+            mend=f"it writes {', '.join(formats)}",
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out}: is there already", mend="name a folder that is not")
-    return save(encoder.model, out, encoder.facts)
+    if isinstance(model, MultiEncoder):
+        return model.export(format_, out)
+    return save(model.model, out, model.facts)

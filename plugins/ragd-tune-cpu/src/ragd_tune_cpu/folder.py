@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base import BaseModel as Network
 from sentence_transformers.sentence_transformer.modules import Normalize
 
 from ragd_tune.errors import TuneError
@@ -22,7 +23,7 @@ _VARYING: Mapping[str, tuple[str, ...]] = {
 """What differs between machines and library versions though the model is the same."""
 
 
-def save(model: SentenceTransformer, out: Path, facts: ModelFacts) -> list[Path]:
+def save(model: Network, out: Path, facts: ModelFacts) -> list[Path]:
     """Write ``model`` under ``out`` and return the files, sorted.
 
     Equal models give equal bytes. The folder normalises by itself where ``facts`` say so, and

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from datasets import Dataset
 from sentence_transformers import (
-    SentenceTransformer,
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
+from sentence_transformers.base import BaseModel as Network
 from transformers import PrinterCallback, TrainerCallback
 
 from ragd_tune.plan import TrainPlan
@@ -105,7 +105,7 @@ def schedule(
 
 
 def run(
-    model: SentenceTransformer,
+    model: Network,
     loss: torch.nn.Module,
     plan: TrainPlan,
     *,
@@ -125,7 +125,7 @@ def run(
     :raises TrainingDivergedError: the loss is not a number.
     """
     loop = Loop(
-        model=model,
+        model=model,  # type: ignore[arg-type]
         args=_arguments(plan, groups, work),
         train_dataset=Dataset.from_dict({"row": list(range(len(collate.rows)))}),
         loss=loss,

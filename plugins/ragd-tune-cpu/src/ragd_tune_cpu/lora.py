@@ -17,7 +17,7 @@ from peft import (
 from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from sentence_transformers import SentenceTransformer
+from sentence_transformers.base import BaseModel as Network
 
 from ragd_tune.errors import TuneError, UsageError
 from ragd_tune.options import Value
@@ -49,7 +49,7 @@ _WRITTEN = (
 """What decides a LoRA adapter. PEFT's other keys grow with its version and are at defaults."""
 
 
-def add(model: SentenceTransformer, plan: TrainPlan) -> Any:
+def add(model: Network, plan: TrainPlan) -> Any:
     """Put LoRA matrices into ``model`` and freeze the rest; return PEFT's wrapper of it.
 
     The layers of ``model`` are replaced in place, so that it goes on being used as it is.
@@ -85,7 +85,7 @@ def _start(inner: torch.nn.Module, seed: int) -> None:
                 weight.copy_(torch.from_numpy(drawn))
 
 
-def _encoder(model: SentenceTransformer) -> torch.nn.Module:
+def _encoder(model: Network) -> torch.nn.Module:
     first = transformer(model)
     if first is None:
         raise UsageError(
@@ -149,7 +149,7 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def merge(model: SentenceTransformer, adapter: Path) -> None:
+def merge(model: Network, adapter: Path) -> None:
     """Add the adapter in ``adapter`` to the weights of ``model``.
 
     :raises TuneError: a tensor is missing, or one is left over: it was made for another base.

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base import BaseModel as Network
 from sentence_transformers.sentence_transformer.losses import (
     MatryoshkaLoss,
     MultipleNegativesRankingLoss,
@@ -30,7 +31,7 @@ class InBatchSoftmax(MultipleNegativesRankingLoss):
         return self.compute_loss_from_embeddings(vectors, labels)
 
 
-def without_attention_dropout(model: SentenceTransformer) -> None:
+def without_attention_dropout(model: Network) -> None:
     """Set the dropout of attention weights to 0; that of the hidden states stays.
 
     The fused attention has none: with it, PyTorch writes every attention matrix out. On 32
@@ -99,7 +100,7 @@ def uses_bf16(plan: TrainPlan) -> bool:
 
 
 @contextlib.contextmanager
-def precision(model: SentenceTransformer, plan: TrainPlan) -> Iterator[None]:
+def precision(model: Network, plan: TrainPlan) -> Iterator[None]:
     """Run the encoder under bfloat16 autocast, and everything after it in float32.
 
     Pooling and softmax stay in float32: a cosine in bfloat16 has two digits, and the temperature

@@ -27,7 +27,7 @@ def embed(model: SentenceTransformer, features: dict[str, Tensor]) -> Tensor:
     made = []
     for rows, length in pieces:
         width = min(rounded(length), max(length, int(limit))) if limit else length
-        piece = _take(features, rows, width, padding)
+        piece = take(features, rows, width, padding)
         made.append(model(piece)["sentence_embedding"])
     order = torch.cat([rows for rows, _ in pieces])
     return torch.cat(made)[torch.argsort(order)]
@@ -62,7 +62,7 @@ def rounded(length: int) -> int:
     return -(-length // step) * step
 
 
-def _take(features: dict[str, Tensor], rows: Tensor, width: int, padding: int) -> dict[str, Tensor]:
+def take(features: dict[str, Tensor], rows: Tensor, width: int, padding: int) -> dict[str, Tensor]:
     """Return some rows, cut or padded to ``width`` tokens."""
     shape = features["attention_mask"].shape
     taken = {}

@@ -11,10 +11,11 @@ from ragd_tune_cpu.detect import BACKEND
 from ragd_tune_cpu.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
-    from ragd_tune.backends import Backend, Dense, LoadRequest, Model
+    from ragd_tune.backends import Backend, Dense, LoadRequest, Model, MultiVector
     from ragd_tune.objectives import Rows
     from ragd_tune.plan import Emit, Estimate, Role, TrainPlan, TrainResult
     from ragd_tune_cpu.encoder import Encoder
+    from ragd_tune_cpu.late.serve import MultiEncoder
 
 
 @hookimpl
@@ -45,20 +46,24 @@ def ragd_tune_train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
 def ragd_tune_load_adapter(request: LoadRequest) -> Model:
     """Load a base, a tuned folder, or a base with a LoRA adapter merged into it."""
     let_waiting_threads_sleep()
+    if request.objective == "late_interaction":
+        from ragd_tune_cpu.late.serve import load as load_late
+
+        return load_late(request)
     from ragd_tune_cpu.encoder import load
 
     return load(request)
 
 
 @hookimpl
-def ragd_tune_embed(model: Model, texts: Sequence[str], role: Role) -> Dense:
-    """Return float32 vectors of shape (n, dimension)."""
-    return cast("Encoder", model).embed(texts, role)
+def ragd_tune_embed(model: Model, texts: Sequence[str], role: Role) -> Dense | MultiVector:
+    """Return float32 vectors of shape (n, dimension), or those of every token."""
+    return cast("Encoder | MultiEncoder", model).embed(texts, role)
 
 
 @hookimpl
 def ragd_tune_export(model: Model, format: str, out: Path) -> list[Path]:
-    """Write the format ``folder``: one that sentence-transformers loads by its path."""
+    """Write the format ``folder``, which sentence-transformers loads, or ``stanford`` (ColBERT)."""
     from ragd_tune_cpu.export import export
 
-    return export(cast("Encoder", model), format, out)
+    return export(cast("Encoder | MultiEncoder", model), format, out)

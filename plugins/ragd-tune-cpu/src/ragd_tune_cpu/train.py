@@ -13,10 +13,10 @@ from ragd_tune.plan import Emit, Event, TrainPlan, TrainResult
 from ragd_tune.training import measured, memory
 from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import Job
-from ragd_tune_cpu import folder, lora
 from ragd_tune_cpu.estimate import estimate
-from ragd_tune_cpu.prepare import Trainee, prepare
+from ragd_tune_cpu.prepare import prepare
 from ragd_tune_cpu.session import fits, quiet, repeatable
+from ragd_tune_cpu.trainee import Trainee
 from ragd_tune_cpu.trainer import Trainer, trained
 
 LIBRARIES = ("torch", "sentence-transformers", "transformers", "peft", "ragd-tune-cpu")
@@ -60,8 +60,5 @@ def _write(plan: TrainPlan, trainee: Trainee, step: int) -> None:
     for place in (part, plan.out):
         shutil.rmtree(place, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
-    if trainee.wrapped is not None:
-        lora.save(trainee.wrapped, part, plan.base)
-    else:
-        folder.save(trainee.model, part, trainee.facts)
+    trainee.save(part)
     part.replace(plan.out)

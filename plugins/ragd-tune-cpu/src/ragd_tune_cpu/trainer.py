@@ -11,8 +11,8 @@ from ragd_tune.plan import TrainPlan
 from ragd_tune.training import checkpoints
 from ragd_tune.training.job import StepDone
 from ragd_tune_cpu import loop, loss
-from ragd_tune_cpu.prepare import Trainee
 from ragd_tune_cpu.session import random_state, seed_everything, set_random_state
+from ragd_tune_cpu.trainee import Trainee
 
 STATE = "state.pt"
 
