@@ -104,6 +104,17 @@ def show(adapter: str, *, as_json: bool) -> None:
 
 @adapters.command()
 @click.argument("adapter")
+@click.argument("file", type=_PATH)
+@click.option("--record", type=int, help="Number of the proof's record; the last one.")
+def report(adapter: str, file: Path, *, record: int | None) -> None:
+    """Write the report of ADAPTER's proof to FILE: .html, .json, .svg or .png."""
+    from ragd_tune.pipeline.reporting import write_report
+
+    click.echo(f"wrote {write_report(_store(), adapter, file, number=record)}")
+
+
+@adapters.command()
+@click.argument("adapter")
 @click.option("--force", is_flag=True, help="Activate it though its proof does not carry it.")
 @_JSON
 def activate(adapter: str, *, force: bool, as_json: bool) -> None:

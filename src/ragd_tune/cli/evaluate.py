@@ -10,6 +10,7 @@ import click
 from ragd_tune import errors
 from ragd_tune.cli import flags
 from ragd_tune.cli.output import show_json
+from ragd_tune.cli.page import REPORT_HELP, check_page, write_page
 from ragd_tune.options import Option
 
 
@@ -43,6 +44,7 @@ def _judging() -> tuple[Option, ...]:
     help="Where to run the models.",
 )
 @click.option("--strict", is_flag=True, help="Leaked queries are an error.")
+@click.option("--report", "page", type=click.Path(path_type=Path), help=REPORT_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     adapter: str,
@@ -52,6 +54,7 @@ def evaluate(
     dims: str,
     device: str,
     strict: bool,
+    page: Path | None,
     as_json: bool,
     **judging: object,
 ) -> int:
@@ -62,10 +65,12 @@ def evaluate(
     from ragd_tune.pipeline.planning import device_of
     from ragd_tune.pipeline.proving import headline
 
+    check_page(page)
     wanted = DIMS.parse(dims, where="--dims")
     with Progress(quiet=as_json) as progress:
+        shop = workshop(observe=progress, progress=progress.work)
         proved = prove(
-            workshop(observe=progress, progress=progress.work),
+            shop,
             adapter,
             data,
             split=split,
@@ -79,6 +84,7 @@ def evaluate(
         show_json({"id": proved.entry.id, **headline(report), "proof": report.to_json()})
     else:
         show_report(report, moved=5)
+    write_page(shop.store, proved.entry.id, page)
     return errors.DONE if report.passed else errors.NOT_PROVEN
 
 

@@ -10,6 +10,7 @@ import click
 
 from ragd_tune import errors
 from ragd_tune.cli.output import duration, show_json, size
+from ragd_tune.cli.page import check_page, write_page
 from ragd_tune.cli.report import show_report
 from ragd_tune.pipeline import Planned, Trained, Workshop, prove, train
 from ragd_tune.pipeline.proving import headline
@@ -31,6 +32,7 @@ def train_and_prove(
     name, python = parameters.get("name"), parameters.get("python")
     split = str(parameters.get("split") or "test")
     proves = not parameters.get("no_proof") and split in planned.data.qrels
+    page = _page(parameters.get("report"), proves=proves)
     base = planned.plan.base
     progress.say(f"base model: {base.name} from {base.source} ({base.path})")
     made = train(
@@ -53,7 +55,20 @@ def train_and_prove(
             options=planned.judging,
         ).report
     tell(made, report, as_json=as_json)
+    write_page(shop.store, made.id, page)
     return errors.DONE if report is None or report.passed else errors.NOT_PROVEN
+
+
+def _page(asked: object, *, proves: bool) -> Path | None:
+    """Return the file of the report, checked before anything is trained."""
+    page = asked if isinstance(asked, Path) else None
+    if page is not None and not proves:
+        raise errors.UsageError(
+            "--report: there will be no proof to report",
+            mend="leave --no-proof out, and name a --split that the data has",
+        )
+    check_page(page)
+    return page
 
 
 def tell(made: Trained, report: Report | None, *, as_json: bool) -> None:
