@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ragd_tune.errors import DoesNotFitError
 from ragd_tune.plan import TrainPlan
+from ragd_tune.training.faults import is_memory, too_large
 
 
 @contextlib.contextmanager
@@ -89,12 +89,11 @@ def fits(plan: TrainPlan) -> Iterator[None]:
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError) as error:
-        size, length = plan.integer("batch_size"), plan.integer("max_length")
-        smaller = f"--batch-size {max(2, size // 2)}, or --max-length {max(8, length // 2)}"
-        raise DoesNotFitError(
-            f"memory ran out on {plan.device} with batches of {size} rows of up to {length} tokens",
-            mend=f"{smaller} takes about half of the memory for activations",
-        ) from error
+        raise too_large(plan) from error
+    except RuntimeError as error:
+        if not is_memory(str(error)):
+            raise
+        raise too_large(plan) from error
 
 
 def uses_bf16(plan: TrainPlan) -> bool:

@@ -8,37 +8,23 @@ from importlib import metadata
 
 import torch
 
-from ragd_tune.errors import UsageError
 from ragd_tune.objectives import Rows
-from ragd_tune.plan import Emit, Estimate, Event, TrainPlan, TrainResult
+from ragd_tune.plan import Emit, Event, TrainPlan, TrainResult
 from ragd_tune.training import measured, memory
-from ragd_tune.training.course import is_timed
+from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import Job
+from ragd_tune_unsloth.estimate import estimate
 from ragd_tune_unsloth.session import fits, quiet, repeatable
-from ragd_tune_unsloth.trainer import Task, Trainer, diverged, trained
+from ragd_tune_unsloth.tasks import Task, task_of
+from ragd_tune_unsloth.trainer import Trainer, trained
 
 LIBRARIES = ("torch", "unsloth", "unsloth-zoo", "transformers", "peft", "ragd-tune-unsloth")
-
-
-def task_of(plan: TrainPlan) -> Task:
-    """Load the base and put in what the plan tunes.
-
-    :raises UsageError: Unsloth does not train this objective; names who does.
-    """
-    if plan.objective == "contrastive":
-        from ragd_tune_unsloth.contrastive import Contrastive
-
-        return Contrastive(plan)
-    raise UsageError(
-        f"Unsloth does not train the objective {plan.objective}",
-        mend="the backend cpu trains rerankers: --backend cpu",
-    )
 
 
 def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
     """Do what the hook promises: see ``ragd_tune.hookspecs.ragd_tune_train``."""
     with quiet(), repeatable(), fits(plan):
-        steps, estimate = _steps(plan, rows, emit)
+        steps, made = measured.settle(plan, rows, emit, estimate)
         emit(Event(type="load", message=plan.base.name))
         task = task_of(plan)
         job = Job(plan=plan, rows=rows, emit=emit, steps=steps, trainer=Trainer(plan, rows, task))
@@ -53,30 +39,12 @@ def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
         peak_bytes=memory.peak_bytes(),
         losses=tuple(progress.losses),
         dev_losses=tuple(progress.dev_losses),
-        estimate=estimate,
+        estimate=made,
         resumed_from=job.resumed_from,
         rows_seen=progress.rows_seen,
         facts=task.facts,
         versions={name: metadata.version(name) for name in LIBRARIES},
     )
-
-
-def _steps(plan: TrainPlan, rows: Rows, emit: Emit) -> tuple[int, Estimate | None]:
-    """Return how many steps to take, and the estimate if there is one.
-
-    A run bounded by time is measured once and keeps that number: a resumed run must not change
-    its learning rate's schedule.
-    """
-    known = measured.recall(plan)
-    if known is None and is_timed(plan) and measured.kept_steps(plan) is None:
-        from ragd_tune_unsloth.estimate import estimate
-
-        known = estimate(plan, rows)
-        emit(Event(type="estimate", steps=known.steps, estimate=known))
-    steps = measured.steps(plan, rows, known)
-    if is_timed(plan):
-        measured.keep_steps(plan, steps)
-    return steps, known
 
 
 def _write(plan: TrainPlan, task: Task, step: int) -> None:

@@ -5,34 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from ragd_tune.errors import TrainingDivergedError
 from ragd_tune.objectives import Row, Rows
-from ragd_tune.plan import ModelFacts, TrainPlan
+from ragd_tune.plan import TrainPlan
 from ragd_tune.training.course import rate
+from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import StepDone
 from ragd_tune_unsloth.session import random_state, seed_everything, set_random_state
+from ragd_tune_unsloth.tasks import Task
 
 STATE = "state.pt"
-
-
-class Task(Protocol):
-    """An objective on a model: what the loop minimises."""
-
-    model: Any
-    facts: ModelFacts
-
-    def loss(self, rows: Sequence[Row]) -> Tensor:
-        """Return the mean loss of ``rows``, a scalar with gradients."""
-        ...
-
-    def save(self, out: Path) -> None:
-        """Write the adapter under ``out``."""
-        ...
 
 
 class Trainer:
@@ -116,15 +101,6 @@ class Trainer:
 def trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     """Return the parameters that training changes, by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
-
-
-def diverged(step: int, loss: float, learning_rate: float) -> TrainingDivergedError:
-    """Return the error for a loss that is NaN or infinite."""
-    return TrainingDivergedError(
-        f"the loss became {loss} at step {step}; the likely cause is the learning rate of "
-        f"{learning_rate:g}",
-        mend=f"try --learning-rate {learning_rate / 10:g}, or --precision fp32",
-    )
 
 
 def _optimizer(model: torch.nn.Module, plan: TrainPlan) -> torch.optim.AdamW:
