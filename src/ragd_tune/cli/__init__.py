@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, str] = {
 }
 _HELP = {
     "demo": "Fine-tune on this machine's own Python library: offline, real, before and after.",
-    "data": "Generate, check, split and describe data sets.",
+    "data": "Generate, mine, check, split and describe data sets.",
     "train": "Fine-tune a model, prove the result, and keep it.",
     "evaluate": "Compare an adapter with what it would replace.",
     "adapters": "List, activate, roll back, verify, export and import adapters.",

@@ -1,4 +1,4 @@
-"""``ragd-tune data``: generate, check, split and describe data sets."""
+"""``ragd-tune data``: generate, mine, check, split and describe data sets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from ragd_tune import errors
 from ragd_tune.cli.generate import generate
+from ragd_tune.cli.mine import mine
 from ragd_tune.cli.output import show_json, table
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ _PATH = click.Path(path_type=Path)
 
 @click.group()
 def data() -> None:
-    """Generate, check, split and describe data sets."""
+    """Generate, mine, check, split and describe data sets."""
 
 
 data.add_command(generate)
+data.add_command(mine)
 
 
 @data.command()

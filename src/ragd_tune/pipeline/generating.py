@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,9 +25,6 @@ from ragd_tune.errors import DataError, NotInstalledError, UsageError
 from ragd_tune.pipeline.workshop import Workshop
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ragd_tune.data.generate.roundtrip import Embed
 
 TOKENS = 256
@@ -222,15 +219,9 @@ def embedding(shop: Workshop, base: str, *, offline: bool | None = None) -> Iter
 
     :raises NotInstalledError: the base, or a backend that loads it, is not here.
     """
+    from ragd_tune.pipeline.mining import embed_with
     from ragd_tune.serve.load import load_base
 
-    embedder = load_base(base, home=shop.store.root, registry=shop.registry, offline=offline)
-
-    def embed(texts: Sequence[str], role: str) -> NDArray[np.float32]:
-        asks: Callable[[Sequence[str]], NDArray[np.float32]] = (
-            embedder.embed_queries if role == "query" else embedder.embed_documents
-        )
-        return asks(texts)
-
-    with embedder:
-        yield embed
+    root = shop.store.root
+    with load_base(base, home=root, registry=shop.registry, offline=offline) as embedder:
+        yield embed_with(embedder)

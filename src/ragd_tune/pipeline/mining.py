@@ -1,0 +1,136 @@
+"""Mine hard negatives for a data set, by the base model or by an adapter, and write it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragd_tune.data import DataSet, read, write
+from ragd_tune.data.mine import Mined, Mining, mine
+from ragd_tune.data.mine.tables import tables_of, teacher_rows
+from ragd_tune.errors import UsageError
+from ragd_tune.pipeline.workshop import Workshop
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragd_tune.data.generate.roundtrip import Embed
+    from ragd_tune.serve.embedder import Embedder
+
+RETRIEVERS = ("bm25", "dense")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinedSet:
+    """The data set with its negatives, as it was written, and the counts."""
+
+    data: DataSet
+    mined: Mined
+    scored_by: str
+
+
+def mine_data(
+    shop: Workshop,
+    path: Path,
+    out: Path,
+    asked: Mining,
+    *,
+    base: str,
+    adapter: str | None = None,
+    offline: bool | None = None,
+    force: bool = False,
+) -> MinedSet:
+    """Mine negatives for the data set at ``path``, and write it with them to ``out``.
+
+    Vectors are the base's, or an ``adapter``'s (a name or id of the store). Unfinished work is kept
+    under the store's ``runs`` and gone on with.
+
+    :raises UsageError: ``out`` is there already, or a retriever is unknown.
+    :raises NotInstalledError: bm25s, the base, or a backend that embeds is not here.
+    """
+    unknown = sorted(set(asked.retrievers) - set(RETRIEVERS))
+    if unknown or not asked.retrievers:
+        raise UsageError(f"there is no retriever {unknown[:1]}", mend="use bm25, dense or both")
+    if out.exists() and any(out.iterdir()) and not force:
+        raise UsageError(f"{out} is there already", mend="name another folder, or give --force")
+    data = read(path)
+    folder = shop.store.runs / "mining"
+    if "dense" not in asked.retrievers:
+        mined = mine(data, asked, folder, progress=shop.progress)
+        return _written(data, path, out, asked, mined, "bm25", force=force)
+    with _encoder(shop, base, adapter, offline=offline) as embedder:
+        mined = mine(
+            data,
+            asked,
+            folder,
+            embed=embed_with(embedder),
+            encoder=embedder.id,
+            progress=shop.progress,
+        )
+        name = embedder.model_name
+    return _written(data, path, out, asked, mined, name, force=force)
+
+
+def embed_with(embedder: Embedder) -> Embed:
+    """Return a function of texts and a role that embeds by ``embedder``."""
+
+    def embed(texts: Sequence[str], role: str) -> NDArray[np.float32]:
+        asks: Callable[[Sequence[str]], NDArray[np.float32]] = (
+            embedder.embed_queries if role == "query" else embedder.embed_documents
+        )
+        return asks(texts)
+
+    return embed
+
+
+@contextmanager
+def _encoder(
+    shop: Workshop, base: str, adapter: str | None, *, offline: bool | None
+) -> Iterator[Embedder]:
+    from ragd_tune.serve.load import load, load_base
+
+    home = shop.store.root
+    if adapter is None:
+        embedder = load_base(base, home=home, registry=shop.registry, offline=offline)
+    else:
+        embedder = load(adapter, home=home, registry=shop.registry, offline=offline)
+    with embedder:
+        yield embedder
+
+
+def _written(
+    data: DataSet,
+    path: Path,
+    out: Path,
+    asked: Mining,
+    mined: Mined,
+    by: str,
+    *,
+    force: bool,
+) -> MinedSet:
+    made = DataSet.of(
+        corpus=data.corpus,
+        queries=data.queries,
+        qrels=data.qrels,
+        negatives={**data.negatives, **mined.negatives},
+        scored=data.scored,
+        source=data.source,
+    )
+    told = {
+        **{key: value for key, value in data.about.items() if key not in ("fingerprint", "parts")},
+        "negatives": {
+            "by": list(asked.retrievers),
+            "scored_by": by,
+            "margin": asked.margin,
+            "depth": asked.depth,
+            **mined.to_json(),
+        },
+    }
+    tables = {**tables_of(path), "teacher.jsonl": teacher_rows(mined.teacher, by)}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write(replace(made, about=told), out, force=force, tables=tables)
+    return MinedSet(data=read(out), mined=mined, scored_by=by)

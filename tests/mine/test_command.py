@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ragd_tune import cli
+from ragd_tune.data import read
+from ragd_tune.data.mine.tables import read_teacher
+from ragd_tune.errors import DONE, NOT_INSTALLED, USAGE
+from ragd_tune.testing.machine import Machine
+
+
+def test_a_set_is_written_with_negatives_scores_and_their_origin(
+    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "mined"
+    given = ["data", "mine", str(machine.data), str(out), "--base", str(machine.base)]
+    assert cli.run([*given, "--offline", "--json"]) == DONE
+    told = json.loads(capsys.readouterr().out)
+    before, after = read(machine.data), read(out)
+    assert after.qrels == before.qrels
+    assert told["negatives"] == sum(map(len, after.negatives.values())) > 100
+    assert set(after.negatives) <= set(before.qrels["train"]) | set(before.qrels["dev"])
+    about = json.loads((out / "dataset.json").read_text(encoding="utf-8"))["negatives"]
+    assert about["margin"] == 0.95
+    assert about["by"] == ["bm25", "dense"]
+    teacher = read_teacher(out)
+    for qid, found in after.negatives.items():
+        positive = min(
+            teacher[qid][did]
+            for did in before.qrels["train"].get(qid, before.qrels["dev"].get(qid, {}))
+        )
+        assert all(teacher[qid][did] < 0.95 * positive + 1e-6 or positive < 0 for did in found)
+
+
+def test_mined_negatives_reach_the_rows_of_a_training(machine: Machine, tmp_path: Path) -> None:
+    from ragd_tune.registry import discover
+
+    out = tmp_path / "mined"
+    given = ["data", "mine", str(machine.data), str(out), "--base", str(machine.base)]
+    assert cli.run([*given, "--offline"]) == DONE
+    rows = discover().kind("bi-encoder").rows(read(out), "contrastive", {"negatives": 2})
+    assert any(len(row.get("negatives", ())) == 2 for row in rows.train)  # type: ignore[arg-type]
+
+
+def test_what_stands_beside_a_set_is_kept(machine: Machine, tmp_path: Path) -> None:
+    (machine.data / "questions.jsonl").write_text('{"_id": "q0", "style": "faq"}\n', "utf-8")
+    out = tmp_path / "mined"
+    given = ["data", "mine", str(machine.data), str(out), "--by", "bm25"]
+    assert cli.run(given) == DONE
+    assert json.loads((out / "questions.jsonl").read_text("utf-8"))["style"] == "faq"
+
+
+def test_refusals_name_what_to_do(
+    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "mined"
+    out.mkdir()
+    (out / "corpus.jsonl").write_text("x", encoding="utf-8")
+    assert cli.run(["data", "mine", str(machine.data), str(out), "--by", "bm25"]) == USAGE
+    assert "--force" in capsys.readouterr().err
+    other = ["data", "mine", str(machine.data), str(tmp_path / "new"), "--offline"]
+    assert cli.run([*other, "--base", "no-such-model"]) == NOT_INSTALLED
