@@ -21,6 +21,7 @@ BASES = {
     "docs": "torch",
     "lint": "torch",
     "imports": "torch",
+    "mlx": "py",
     "unsloth": "torch",
     "wheels": "demo",
     "proof": "py",

@@ -29,7 +29,7 @@ BLOCK = re.compile(
 # What makes the toy model learn within a second; the page's commands know nothing of it.
 SETTINGS = {
     "RAGD_TUNE_BACKEND": "fake",
-    "RAGD_TUNE_DISABLE": "cpu",
+    "RAGD_TUNE_DISABLE": "cpu,mlx,unsloth",
     "RAGD_TUNE_TUNING": "full",
     "RAGD_TUNE_LEARNING_RATE": "0.003",
     "RAGD_TUNE_EPOCHS": "3",

@@ -22,6 +22,11 @@ MINIMA = {
         serve=serve_cells(("base", "full", "peft"), ("contrastive",), ("cpu", "cuda", "mps")),
         why="it is the reference: whatever another backend makes, this one has to be able to load",
     ),
+    "mlx": Minimum(
+        train=train_cells(("contrastive",), ("full", "lora"), ("mps", "cpu")),
+        serve=serve_cells(("base", "full", "peft"), ("contrastive",), ("mps", "cpu")),
+        why="a Mac has no other fast backend, and CI can only run what the processor does too",
+    ),
 }
 """By name of the backend; one that is not here has :func:`smallest`."""
 

@@ -22,15 +22,14 @@ from sentence_transformers.base import BaseModel as Network
 from ragd_tune.errors import TuneError, UsageError
 from ragd_tune.options import Value
 from ragd_tune.plan import BaseModel, TrainPlan
+from ragd_tune.training.bases import portable_name
 from ragd_tune.training.initial import lora_a
+from ragd_tune.training.targets import choose
 from ragd_tune_cpu.base import transformer
 from ragd_tune_cpu.session import quiet
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-ALL = "all-linear"
-_IDLE = {"pooler", "classifier", "score", "lm_head", "cls"}
-"""Heads: no pooled vector of a bi-encoder passes through them."""
 
 _WRITTEN = (
     "peft_type",
@@ -98,24 +97,8 @@ def _encoder(model: Network) -> torch.nn.Module:
 
 def targets(encoder: torch.nn.Module, wanted: Value) -> list[str]:
     """Return the full names of the linear layers that get LoRA matrices, sorted."""
-    linear = [
-        name
-        for name, module in encoder.named_modules()
-        if isinstance(module, torch.nn.Linear) and not _IDLE & set(name.split("."))
-    ]
-    assert isinstance(wanted, tuple)
-    ends = tuple(str(item) for item in wanted)
-    if ALL in ends:
-        return sorted(linear)
-    found = [n for n in linear if any(n == end or n.endswith(f".{end}") for end in ends)]
-    idle = [end for end in ends if not any(n == end or n.endswith(f".{end}") for n in linear)]
-    if idle or not found:
-        there = ", ".join(sorted({name.rpartition(".")[2] for name in linear}))
-        raise UsageError(
-            f"lora_targets: no linear layer is called {', '.join(idle) or ', '.join(ends)}",
-            mend=f"this base has {there}; {ALL} takes them all",
-        )
-    return sorted(found)
+    linear = (n for n, module in encoder.named_modules() if isinstance(module, torch.nn.Linear))
+    return choose(linear, wanted)
 
 
 def save(wrapped: Any, out: Path, base: BaseModel) -> None:
@@ -128,12 +111,6 @@ def save(wrapped: Any, out: Path, base: BaseModel) -> None:
     config |= {"base_model_name_or_path": portable_name(base), "inference_mode": True}
     text = json.dumps(_plain(config), indent=2, sort_keys=True, ensure_ascii=False)
     (out / CONFIG).write_text(text + "\n", encoding="utf-8", newline="\n")
-
-
-def portable_name(base: BaseModel) -> str:
-    """Return the base's name if it means the same on another machine, else an empty text."""
-    is_place = Path(base.name).is_absolute() or base.source == "path" or "\\" in base.name
-    return "" if is_place or base.name.startswith((".", "~")) else base.name
 
 
 def _plain(value: Any) -> Any:

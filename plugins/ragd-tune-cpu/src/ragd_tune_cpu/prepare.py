@@ -10,12 +10,13 @@ from sentence_transformers import SentenceTransformer
 
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import ModelFacts, TrainPlan
+from ragd_tune.training.bases import prompts
 from ragd_tune_cpu import folder, lora, loss
 from ragd_tune_cpu.base import facts_of, load_folder
 from ragd_tune_cpu.collate import Collator
 from ragd_tune_cpu.loop import optimizer
 from ragd_tune_cpu.session import seed_everything
-from ragd_tune_cpu.trainee import Trainee, prompts
+from ragd_tune_cpu.trainee import Trainee
 
 
 def prepare(plan: TrainPlan, rows: Rows) -> Trainee:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from sentence_transformers.base import BaseModel as Network
 
-from ragd_tune.plan import ModelFacts, TrainPlan
+from ragd_tune.plan import ModelFacts
 from ragd_tune_cpu.collate import Collator
 
 
@@ -27,13 +27,3 @@ class Trainee:
     train: Collator
     dev: Collator
     save: Callable[[Path], object]
-
-
-def prompts(plan: TrainPlan, facts: ModelFacts) -> dict[str, str]:
-    """Return the prompts by role: the options', else the base's own; empty ones are left out."""
-    found = dict(facts.prompts)
-    for role in ("query", "document"):
-        wanted = plan.options[f"{role}_prompt"]
-        if isinstance(wanted, str):
-            found[role] = wanted
-    return {role: prompt for role, prompt in found.items() if prompt}

@@ -1,1 +1,1 @@
-"""Room for the MLX backend: training and serving on Apple silicon."""
+"""The MLX backend of ragd-tune: trains and serves on Apple silicon, and on Linux CPUs."""

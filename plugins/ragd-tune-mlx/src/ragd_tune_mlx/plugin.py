@@ -1,5 +1,60 @@
-"""Placeholder plugin: offers nothing yet.
+"""The hooks of the backend ``mlx``. MLX is imported inside the calls, not with this module."""
 
-This module will hold the hooks of the MLX backend: training and serving on Apple silicon.
-Until then it registers without a hook, so that the name is taken and nothing is promised.
-"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ragd_tune import hookimpl
+from ragd_tune_mlx.detect import BACKEND
+
+if TYPE_CHECKING:
+    from ragd_tune.backends import Backend, Dense, LoadRequest, Model
+    from ragd_tune.objectives import Rows
+    from ragd_tune.plan import Emit, Estimate, Role, TrainPlan, TrainResult
+    from ragd_tune_mlx.serve import Encoder
+
+
+@hookimpl
+def ragd_tune_backends() -> Iterable[Backend]:
+    """Return the one backend of this package."""
+    return [BACKEND]
+
+
+@hookimpl
+def ragd_tune_estimate(plan: TrainPlan, rows: Rows) -> Estimate:
+    """Time a few real steps on a copy of the model that is thrown away."""
+    from ragd_tune_mlx.train import estimate
+
+    return estimate(plan, rows)
+
+
+@hookimpl
+def ragd_tune_train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
+    """Train by MLX; see :mod:`ragd_tune_mlx.train`."""
+    from ragd_tune_mlx.train import train
+
+    return train(plan, rows, emit)
+
+
+@hookimpl
+def ragd_tune_load_adapter(request: LoadRequest) -> Model:
+    """Load a base, a tuned folder, or a base with a LoRA adapter on it."""
+    from ragd_tune_mlx.serve import load
+
+    return load(request)
+
+
+@hookimpl
+def ragd_tune_embed(model: Model, texts: Sequence[str], role: Role) -> Dense:
+    """Return float32 vectors of shape (n, dimension)."""
+    return cast("Encoder", model).embed(texts, role)
+
+
+@hookimpl
+def ragd_tune_export(model: Model, format: str, out: Path) -> list[Path]:
+    """Write the format ``folder``: one that sentence-transformers loads by its path."""
+    from ragd_tune_mlx.export import export
+
+    return export(cast("Encoder", model), format, out)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import ModelFacts, TrainPlan
+from ragd_tune.training.bases import prompts
 from ragd_tune_cpu import folder, lora
 from ragd_tune_cpu.collate import Collator
 from ragd_tune_cpu.late.loss import MaxSimSoftmax
@@ -22,7 +23,7 @@ from ragd_tune_cpu.late.shape import encoder_of
 from ragd_tune_cpu.loop import optimizer
 from ragd_tune_cpu.loss import without_attention_dropout
 from ragd_tune_cpu.session import seed_everything
-from ragd_tune_cpu.trainee import Trainee, prompts
+from ragd_tune_cpu.trainee import Trainee
 
 
 def prepare(plan: TrainPlan, rows: Rows) -> Trainee:

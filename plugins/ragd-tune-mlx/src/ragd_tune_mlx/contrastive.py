@@ -1,0 +1,88 @@
+"""The contrastive objective: rows to tokens, and the in-batch softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mlx.core as mx
+
+from ragd_tune.errors import UsageError
+from ragd_tune.objectives import Row
+from ragd_tune.plan import ModelFacts, Role, TrainPlan
+from ragd_tune_mlx.embedder import Embedder, unit
+from ragd_tune_mlx.tokens import Tokenizer, Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Tokens of the queries, of their positives in that order, and of all explicit negatives."""
+
+    query: Tokens
+    positive: Tokens
+    negative: Tokens | None
+
+
+class Contrastive:
+    """What one step of the objective needs: :meth:`collate` and :meth:`loss`."""
+
+    def __init__(self, plan: TrainPlan, tokenizer: Tokenizer, facts: ModelFacts) -> None:
+        self._tokenizer = tokenizer
+        self._prompts = facts.prompts
+        self._negatives = plan.integer("negatives")
+        self._scale = 1.0 / plan.number("temperature")
+        self._sizes = facts.dimensions or (facts.dimension,)
+
+    def collate(self, rows: Sequence[Row]) -> Batch:
+        """Return the tokens of ``rows``."""
+        negatives = [text for row in rows for text in self._own(row)]
+        return Batch(
+            query=self._tokens([str(row["query"]) for row in rows], "query"),
+            positive=self._tokens([str(row["positive"]) for row in rows], "document"),
+            negative=self._tokens(negatives, "document") if negatives else None,
+        )
+
+    def _own(self, row: Row) -> list[str]:
+        found = row.get("negatives") or []
+        assert isinstance(found, list)
+        return found[: self._negatives]
+
+    def _tokens(self, texts: list[str], role: Role) -> Tokens:
+        prompt = self._prompts.get(role, "")
+        return self._tokenizer([prompt + text for text in texts])
+
+    def loss(self, model: Embedder, batch: Batch) -> mx.array:
+        """Return the softmax over cosines (van den Oord et al. 2018, arXiv 1807.03748), a scalar.
+
+        With Matryoshka, its mean over the full vector and each leading part (Kusupati et al. 2022,
+        arXiv 2205.13147).
+        """
+        queries = model(batch.query)
+        passages = [model(tokens) for tokens in (batch.positive, batch.negative) if tokens]
+        found = mx.concatenate(passages)
+        losses = [self._softmax(queries[:, :size], found[:, :size]) for size in self._sizes]
+        return mx.mean(mx.stack(losses))
+
+    def _softmax(self, queries: mx.array, passages: mx.array) -> mx.array:
+        logits = unit(queries) @ unit(passages).T * self._scale
+        mine = mx.arange(logits.shape[0])
+        right = mx.take_along_axis(logits, mine[:, None], axis=1)[:, 0]
+        return mx.mean(mx.logsumexp(logits, axis=1) - right)
+
+
+def dimensions(plan: TrainPlan, full: int) -> tuple[int, ...]:
+    """Return the dimensions to train, descending, the full one included; () without Matryoshka.
+
+    :raises UsageError: one is larger than the model's vectors.
+    """
+    wanted = plan.options["matryoshka_dims"]
+    assert isinstance(wanted, tuple)
+    if not wanted:
+        return ()
+    sizes = sorted({int(size) for size in wanted} | {full}, reverse=True)
+    if sizes[0] > full:
+        raise UsageError(
+            f"matryoshka_dims: {sizes[0]} is more than the {full} dimensions of this base",
+            mend=f"take numbers from 1 to {full}",
+        )
+    return tuple(sizes)

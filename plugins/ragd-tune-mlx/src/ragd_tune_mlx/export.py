@@ -1,0 +1,28 @@
+"""Writing a loaded model for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ragd_tune.errors import UsageError
+from ragd_tune_mlx import folder, lora
+from ragd_tune_mlx.embedder import build
+from ragd_tune_mlx.serve import Encoder
+
+FORMATS = ("folder",)
+
+
+def export(encoder: Encoder, format_: str, out: Path) -> list[Path]:
+    """Write ``encoder`` under ``out``, an adapter merged into its weights.
+
+    :raises UsageError: the format is not ``folder``, or ``out`` holds something.
+    """
+    if format_ not in FORMATS:
+        raise UsageError(
+            f"the backend mlx does not write the format {format_!r}",
+            mend=f"it writes {', '.join(FORMATS)}",
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out}: is there already", mend="name a folder that is not")
+    merged = build(encoder.base.recipe, lora.merged(encoder.model, encoder.base.arrays))
+    return folder.write(merged, out, encoder.base.recipe, encoder.facts)

