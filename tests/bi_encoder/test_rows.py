@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from ragd_tune.data import DataSet, Document, Query, read
+from ragd_tune.data.contrast import rows
 from ragd_tune.errors import DataError
 from ragd_tune.objectives import CONTRASTIVE_OBJECTIVE, batches, passage_keys
 from ragd_tune.options import CONTRASTIVE, RUN
 from ragd_tune_bi_encoder.kind import BiEncoder
-from ragd_tune_bi_encoder.rows import rows
 
 
 def data(**changes: object) -> DataSet:

@@ -8,7 +8,6 @@ from ragd_tune.testing.tiny import tiny_encoder
 
 class TestCpu(BackendSuite):
     backend = "cpu"
-    uncovered = ("late_interaction",)
 
     def base(self, folder: Path) -> Path:
         return tiny_encoder(folder)

@@ -37,12 +37,14 @@ class ServedModel:
         model: Model,
         *,
         facts: ModelFacts | None = None,
+        objective: str = "",
     ) -> None:
         self._registry = registry
         self._model: Model | None = model
         self._facts = facts or model.facts
         self.backend = backend
         self.device = device
+        self.objective = objective
 
     @property
     def facts(self) -> ModelFacts:
@@ -65,10 +67,16 @@ class ServedModel:
     def rerank(self, requests: Sequence[RerankRequest]) -> list[NDArray[np.float32]]:
         """Return one float32 array of scores a request, in the order of its passages.
 
+        Those of a late-interaction model are the core's MaxSim over the vectors that it embeds.
+
         :raises PluginError: as :meth:`embed`.
         """
         from ragd_tune.serve.answers import check_scores
 
+        if self.objective == "late_interaction":
+            from ragd_tune.serve import late
+
+            return late.rerank(self.embed, requests)
         answer = self._call("ragd_tune_rerank", requests=list(requests))
         return check_scores(answer, [len(one.passages) for one in requests], self.backend)
 
@@ -165,7 +173,7 @@ def open_model(
     except TuneError:
         _close(model)
         raise
-    return ServedModel(registry, name, choice.device, model, facts=served)
+    return ServedModel(registry, name, choice.device, model, facts=served, objective=objective)
 
 
 def check_dimension(dimension: int | None, facts: ModelFacts) -> None:

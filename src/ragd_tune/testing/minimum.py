@@ -18,8 +18,14 @@ class Minimum:
 
 MINIMA = {
     "cpu": Minimum(
-        train=train_cells(("contrastive",), ("full", "lora"), ("cpu", "cuda", "mps")),
-        serve=serve_cells(("base", "full", "peft"), ("contrastive",), ("cpu", "cuda", "mps")),
+        train=train_cells(
+            ("contrastive", "late_interaction"), ("full", "lora"), ("cpu", "cuda", "mps")
+        ),
+        serve=serve_cells(
+            ("base", "full", "peft"),
+            ("contrastive", "late_interaction"),
+            ("cpu", "cuda", "mps"),
+        ),
         why="it is the reference: whatever another backend makes, this one has to be able to load",
     ),
     "mlx": Minimum(

@@ -40,7 +40,7 @@ class BiEncoder:
 
         :raises DataError: there are no training pairs.
         """
-        from ragd_tune_bi_encoder.rows import rows
+        from ragd_tune.data.contrast import rows
 
         return rows(data, negatives=int(str(options["negatives"])))
 

@@ -1,1 +1,1 @@
-"""Room for the kind ``colbert``: rerankers that compare token vectors by MaxSim."""
+"""The ColBERT kind of ragd-tune: rerankers that compare the vectors of tokens by MaxSim."""

@@ -11,9 +11,12 @@ from collections.abc import Mapping
 
 from ragd_tune.testing.objectives.checks import Checks, Outputs
 from ragd_tune.testing.objectives.contrastive import Contrastive
+from ragd_tune.testing.objectives.late_interaction import LateInteraction
 from ragd_tune.testing.objectives.relevance import Relevance
 
-COVERED: Mapping[str, Checks] = {one.objective: one for one in (Contrastive(), Relevance())}
+COVERED: Mapping[str, Checks] = {
+    one.objective: one for one in (Contrastive(), LateInteraction(), Relevance())
+}
 """By the objective's id."""
 
 __all__ = ["COVERED", "Checks", "Outputs"]

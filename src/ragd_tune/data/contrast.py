@@ -1,16 +1,16 @@
-"""From judgements to rows of the objective ``contrastive``."""
+"""From judgements to rows for objectives whose batches hold their own negatives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ragd_tune.data import DataSet, Query
+from ragd_tune.data.model import DataSet, Query
 from ragd_tune.errors import DataError
 from ragd_tune.objectives import Row, Rows
 
 
-def rows(data: DataSet, *, negatives: int) -> Rows:
+def rows(data: DataSet, *, negatives: int, objective: str = "contrastive") -> Rows:
     """Return one row for each relevant (query, document) of ``train`` and of ``dev``.
 
     Documents with the same text share a key, and so do the judgements of queries with the same
@@ -23,11 +23,11 @@ def rows(data: DataSet, *, negatives: int) -> Rows:
     if not data.qrels.get("train"):
         raise DataError(
             f"{data.source}: there are no training pairs (query and positive) to learn from",
-            mend="a bi-encoder learns from qrels/train.tsv, or from rows with query and positive",
+            mend="it learns from qrels/train.tsv, or from rows with query and positive",
         )
     keys = _keys(data)
     return Rows(
-        objective="contrastive",
+        objective=objective,
         train=list(_split(data, "train", keys, negatives)),
         dev=list(_split(data, "dev", keys, negatives)),
     )
