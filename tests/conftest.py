@@ -11,6 +11,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(autouse=True)
+def no_other_domain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let proofs look at their own data alone: reading Python's library takes seconds a store.
+
+    A test of forgetting takes the variable away again.
+    """
+    monkeypatch.setenv("RAGD_TUNE_NO_FORGETTING", "1")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
     """Return the folder of a shared data set by name.

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragd_tune.errors import NotInstalledError, UsageError
-from ragd_tune.evaluate import Report
+from ragd_tune.evaluate import Elsewhere, Report
 from ragd_tune.report import Run, Story, check, page, picture, style, write
 from ragd_tune.report.markup import el
 
@@ -178,6 +178,16 @@ def test_gained_and_lost_queries_stand_side_by_side_with_their_ranks(
     assert cells == [one.text for one in moved]
     assert "rank 1" in words(story)
     assert "not found" in words(story)
+
+
+def test_what_was_lost_on_another_domain_is_shown_and_decides(make: Make, proof: Proof) -> None:
+    lost = Elsewhere.of(proof(gain=-0.2), data="code", fingerprint="f" * 64, tolerance=0.02)
+    story = make(replace(proof(gain=0.1), elsewhere=lost))
+    assert (story.answer, story.report.passed) == ("no", False)
+    told = words(story)
+    assert "Do not use it: it forgets" in told
+    assert f"code: {lost.before:.4f} → {lost.after:.4f}" in told
+    assert "Forgotten" not in words(make())
 
 
 def test_what_there_is_nothing_to_tell_of_is_left_out(make: Make, proof: Proof) -> None:

@@ -40,6 +40,7 @@ FIELDS = {
 VARIABLES = {
     "RAGD_TUNE_HOME": "folder of the store; `~/.ragd/tune` when not set",
     "RAGD_TUNE_DISABLE": "names of plugins that are not loaded, comma-separated",
+    "RAGD_TUNE_NO_FORGETTING": "when set to 1, proofs do not look at another domain",
     "RAGD_TUNE_DEBUG": "when set, an unexpected error prints its traceback",
     "RAGD_TUNE_FAULT": "for tests of the store: the number of the file operation to die at",
     "HF_HOME": "folder of the model hub's library; its cache lies in `hub/` there",

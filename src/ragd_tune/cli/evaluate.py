@@ -9,6 +9,7 @@ import click
 
 from ragd_tune import errors
 from ragd_tune.cli import flags
+from ragd_tune.cli.other import OPTIONS, other
 from ragd_tune.cli.output import show_json
 from ragd_tune.cli.page import REPORT_HELP, check_page, write_page
 from ragd_tune.options import Option
@@ -19,7 +20,7 @@ class _Evaluate(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's own flags, then those of the proofs."""
-        return [*super().get_params(ctx), *flags.click_options(_judging(), {})]
+        return [*super().get_params(ctx), *OPTIONS, *flags.click_options(_judging(), {})]
 
 
 @cache
@@ -66,6 +67,7 @@ def evaluate(
     from ragd_tune.pipeline.proving import headline
 
     check_page(page)
+    elsewhere = {str(one.name): judging.pop(str(one.name)) for one in OPTIONS}
     wanted = DIMS.parse(dims, where="--dims")
     with Progress(quiet=as_json) as progress:
         shop = workshop(observe=progress, progress=progress.work)
@@ -78,6 +80,7 @@ def evaluate(
             device=device_of(device),
             strict=strict,
             options=flags.given(_judging(), judging),
+            other=other(shop.store, elsewhere),
         )
     report = proved.report
     if as_json:

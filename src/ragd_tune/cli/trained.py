@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragd_tune import errors
+from ragd_tune.cli.other import other
 from ragd_tune.cli.output import duration, show_json, size
 from ragd_tune.cli.page import check_page, write_page
 from ragd_tune.cli.report import show_report
@@ -33,7 +34,7 @@ def train_and_prove(
     split = str(parameters.get("split") or "test")
     proves = not parameters.get("no_proof") and split in planned.data.qrels
     page = _page(parameters.get("report"), proves=proves)
-    base = planned.plan.base
+    base, elsewhere = planned.plan.base, other(shop.store, parameters) if proves else None
     progress.say(f"base model: {base.name} from {base.source} ({base.path})")
     made = train(
         shop,
@@ -53,6 +54,7 @@ def train_and_prove(
             strict=bool(parameters.get("strict")),
             base=base,
             options=planned.judging,
+            other=elsewhere,
         ).report
     tell(made, report, as_json=as_json)
     write_page(shop.store, made.id, page)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ragd_tune.evaluate.compare import compare
+from ragd_tune.evaluate.elsewhere import Elsewhere
 from ragd_tune.evaluate.metrics import METRICS, Scores, same_text, score
 from ragd_tune.evaluate.report import Cell, Counts, Judged, Moved, Report
 from ragd_tune.evaluate.retrieval import evaluate_retrieval
@@ -14,6 +15,7 @@ __all__ = [
     "Cell",
     "Comparison",
     "Counts",
+    "Elsewhere",
     "Judged",
     "Moved",
     "Report",

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from ragd_tune.errors import StoreError
 from ragd_tune.evaluate import words
+from ragd_tune.evaluate.elsewhere import Elsewhere
 from ragd_tune.evaluate.significance import Comparison
 
 SCHEMA = 1
@@ -84,7 +85,8 @@ class Report:
     ``looks`` is how often this test set was looked at, this time included. ``queries`` are those
     that were compared, with their scores by the gate's metric. ``generated`` says that the
     questions were made from the documents, and not asked by anybody. Verdict, reason and
-    sentence follow from the cells, so a record cannot contradict itself.
+    sentence follow from the cells, so a record cannot contradict itself. ``elsewhere`` is what
+    happened on another domain, None where nobody looked.
     """
 
     incumbent: str
@@ -100,6 +102,7 @@ class Report:
     lost: tuple[Moved, ...] = ()
     queries: tuple[Judged, ...] = ()
     generated: bool = False
+    elsewhere: Elsewhere | None = None
 
     def cell(self, part: Part, metric: str, dims: int | None) -> Cell | None:
         """Return one cell; None where that part has no queries or nobody asked for it."""
@@ -118,13 +121,20 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether the gate's 95% interval lies above 0, on enough clusters."""
-        return self.gate.difference.proven
+        """Whether the gate's 95% interval lies above 0, on enough clusters, and nothing forgot."""
+        return self.gate.difference.proven and not self.forgets
+
+    @property
+    def forgets(self) -> bool:
+        """Whether more than is allowed was lost on another domain."""
+        return self.elsewhere is not None and self.elsewhere.forgets
 
     @property
     def reason(self) -> str:
         """Why it did not pass; empty when it did."""
-        return "" if self.passed else words.reason(self.gate.difference)
+        if not self.gate.difference.proven:
+            return words.reason(self.gate.difference)
+        return self.elsewhere.reason if self.elsewhere else ""
 
     @property
     def sentence(self) -> str:
@@ -136,6 +146,7 @@ class Report:
             [
                 verdict[:1].upper() + verdict[1:],
                 *words.by_part(parts["known"], parts["new"]),
+                *(self.elsewhere.sentences() if self.elsewhere else ()),
                 *words.caveats(self.looks, self.counts.excluded),
             ]
         )
@@ -175,6 +186,7 @@ class Report:
             for name in ("gained", "lost"):
                 fields[name] = tuple(Moved(**moved) for moved in fields[name])
             fields["queries"] = tuple(Judged(**one) for one in fields["queries"])
+            fields["elsewhere"] = Elsewhere.read(fields.get("elsewhere"))
             report = cls(**fields)
             _refuse_non_finite(asdict(report), "report")
         except (KeyError, TypeError) as error:

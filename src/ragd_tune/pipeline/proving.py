@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,10 @@ from ragd_tune import config
 from ragd_tune.data import DataSet, check, read
 from ragd_tune.data.leaks import leaks
 from ragd_tune.errors import DataError, UsageError
-from ragd_tune.kinds import ModelKind, Served, Trial
+from ragd_tune.kinds import ModelKind, Trial
 from ragd_tune.options import Value
+from ragd_tune.pipeline.forgetting import Other, forgetting
+from ragd_tune.pipeline.opening import Models
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.plan import BaseModel, Device
 from ragd_tune.store import Entry
@@ -43,6 +44,7 @@ def prove(
     strict: bool = False,
     base: BaseModel | None = None,
     options: Mapping[str, object] | None = None,
+    other: Other | None = None,
 ) -> Proved:
     """Compare the adapter ``ref`` with its incumbent on ``split`` and record the result.
 
@@ -52,6 +54,7 @@ def prove(
     :param base: where the adapter's base is, when the caller knows it already; its fingerprint
         is checked all the same.
     :param options: the kind's own of the group ``proof``, by name; None is "not given".
+    :param other: another domain, where an embedder must not lose more than is allowed.
     :raises UsageError: an option that this kind's proof does not read, or out of its range.
     :raises DataError: the split has no queries, or leaks under ``strict``.
     """
@@ -74,22 +77,24 @@ def prove(
     if base is None or base.fingerprint != manifest.base.fingerprint:
         base = locate(manifest.base.name, manifest.base.fingerprint, shop.store.root)
     with ExitStack() as stack:
-        report = kind.prove(
-            Trial(
-                data=data,
-                split=split,
-                exclude=leaked,
-                dimensions=dimensions or tuple(manifest.dimensions),
-                looks=shop.store.look(looked_at(data, split), entry.id),
-                open_incumbent=_opener(shop, stack, entry, base, device, adapter=False),
-                open_candidate=_opener(shop, stack, entry, base, device, adapter=True),
-                open_embedder=partial(_open_embedder, shop, stack, device),
-                options=judging,
-                progress=shop.progress,
-            )
+        models = Models(shop=shop, stack=stack, entry=entry, base=base, device=device)
+        trial = Trial(
+            data=data,
+            split=split,
+            exclude=leaked,
+            dimensions=dimensions or tuple(manifest.dimensions),
+            looks=shop.store.look(looked_at(data, split), entry.id),
+            open_incumbent=models.incumbent,
+            open_candidate=models.candidate,
+            open_embedder=models.embedder,
+            options=judging,
+            progress=shop.progress,
         )
-    if generated(data, split):
-        report = replace(report, generated=True)
+        report = replace(
+            kind.prove(trial),
+            generated=generated(data, split),
+            elsewhere=forgetting(kind, trial, other),
+        )
     shop.store.record(entry.id, "proof", record(report, data, split))
     return Proved(entry=entry, report=report, split=split)
 
@@ -143,49 +148,3 @@ def headline(report: Report) -> dict[str, object]:
         "questions": "generated questions" if report.generated else "given",
         "reason": report.reason,
     }
-
-
-def _open_embedder(shop: Workshop, stack: ExitStack, device: Device | None, name: str) -> Served:
-    """Open an embedder by an adapter's name or id, else by a base's name."""
-    from ragd_tune.errors import StoreError
-    from ragd_tune.models import locate, resolve
-    from ragd_tune.serve import open_model
-
-    try:
-        entry = shop.store.get(name)
-    except StoreError:
-        base = resolve(name, home=shop.store.root)
-        model = open_model(
-            shop.registry, objective="contrastive", format="base", base=base, device=device
-        )
-        return stack.enter_context(model)
-    wanted = entry.manifest.base
-    base = locate(wanted.name, wanted.fingerprint, shop.store.root)
-    return _opener(shop, stack, entry, base, device, adapter=True)()
-
-
-def _opener(
-    shop: Workshop,
-    stack: ExitStack,
-    entry: Entry,
-    base: BaseModel,
-    device: Device | None,
-    *,
-    adapter: bool,
-) -> Callable[[], Served]:
-    from ragd_tune.serve import open_model
-    from ragd_tune.serve.load import facts_of
-
-    def open_() -> Served:
-        model = open_model(
-            shop.registry,
-            objective=entry.manifest.objective,
-            format=entry.manifest.format if adapter else "base",
-            base=base,
-            adapter=entry.path if adapter else None,
-            facts=facts_of(entry.manifest) if adapter else None,
-            device=device,
-        )
-        return stack.enter_context(model)
-
-    return open_

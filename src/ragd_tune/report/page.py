@@ -36,6 +36,7 @@ def _main(story: Story) -> Markup:
             sections.metrics(story),
             sections.changes(story),
             sections.known_and_new(story),
+            sections.elsewhere(story),
             sections.learning(run),
             sections.cut_vectors(story),
             sections.costs(run),

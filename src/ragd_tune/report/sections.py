@@ -110,6 +110,26 @@ def known_and_new(story: Story) -> Markup | None:
     )  # fmt: skip
 
 
+def elsewhere(story: Story) -> Markup | None:
+    """Return what happened on another domain."""
+    found = story.report.elsewhere
+    if found is None:
+        return None
+    name = title(found.metric)
+    drawn = charts.intervals(
+        "elsewhere",
+        f"Difference of {name} on another domain",
+        [Bar(name=name, found=found.difference, decides=True)],
+        limit=-found.tolerance,
+    )
+    told = (
+        f"{name} on {found.data}: {found.before:.4f} → {found.after:.4f}. The broken line is the "
+        f"loss that is allowed, {found.tolerance:g}; an interval wholly left of it is refused."
+    )
+    heading = "Forgotten" if found.forgets else "Not forgotten"
+    return section(heading, el("figure", drawn, el("figcaption", told)), key="s-elsewhere")
+
+
 def changes(story: Story) -> Markup | None:
     """Return how much single queries changed."""
     moved = [one.after - one.before for one in story.report.queries]

@@ -8,6 +8,7 @@ from ragd_tune.store.manifest import BaseRef, FileEntry, Manifest, Prompts
 from ragd_tune.store.records import Look, Record
 from ragd_tune.store.safety import Limits
 from ragd_tune.store.store import Store
+from ragd_tune.store.vectors import VectorCache
 
 __all__ = [
     "SLOTS",
@@ -22,4 +23,5 @@ __all__ = [
     "Prompts",
     "Record",
     "Store",
+    "VectorCache",
 ]

@@ -18,6 +18,7 @@ from ragd_tune.store.catalogue import Entry, Finding
 from ragd_tune.store.layout import Layout, default_home, readable_errors
 from ragd_tune.store.manifest import FILE, Manifest
 from ragd_tune.store.records import Look, Record
+from ragd_tune.store.vectors import VectorCache
 
 
 class Store:
@@ -45,6 +46,11 @@ class Store:
     def datasets(self) -> Path:
         """Folder of data sets that were made here."""
         return self.root / "datasets"
+
+    @property
+    def vectors(self) -> VectorCache:
+        """Vectors that base models made before; they only save time."""
+        return VectorCache(self.root / "cache" / "vectors")
 
     def base_dir(self, fingerprint: str) -> Path:
         """Return where a base model of this fingerprint is held, or would be."""

@@ -1,0 +1,105 @@
+"""Open the models that a proof compares: each once, closed together, the base's vectors kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ragd_tune.kinds import Served
+from ragd_tune.pipeline.workshop import Workshop
+from ragd_tune.plan import BaseModel, Device
+from ragd_tune.store import Entry, VectorCache
+
+if TYPE_CHECKING:
+    from ragd_tune.serve import ServedModel
+
+EMBEDS = "contrastive"
+"""The objective under which any embedder's base is loaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """What a proof of ``entry`` opens; leaving ``stack`` closes it."""
+
+    shop: Workshop
+    stack: ExitStack
+    entry: Entry
+    base: BaseModel
+    device: Device | None = None
+    _opened: dict[str, Served] = field(default_factory=dict)
+
+    @cached_property
+    def cache(self) -> VectorCache:
+        """The store's cache of vectors."""
+        return self.shop.store.vectors
+
+    def incumbent(self) -> Served:
+        """Return the bare base."""
+        return self._once("base", lambda: self._base(self.base, self.entry.manifest.objective))
+
+    def candidate(self) -> Served:
+        """Return the adapter."""
+        return self._once("adapter", lambda: self._adapter(self.entry, self.base))
+
+    def embedder(self, name: str) -> Served:
+        """Return any embedder, by an adapter's name or id, else by a base's name."""
+        return self._once(f"embedder {name}", lambda: self._embedder(name))
+
+    def _once(self, name: str, open_: Callable[[], Served]) -> Served:
+        if name not in self._opened:
+            self._opened[name] = open_()
+        return self._opened[name]
+
+    def _embedder(self, name: str) -> Served:
+        from ragd_tune.errors import StoreError
+        from ragd_tune.models import locate, resolve
+
+        store = self.shop.store
+        try:
+            entry = store.get(name)
+        except StoreError:
+            return self._base(resolve(name, home=store.root), EMBEDS)
+        wanted = entry.manifest.base
+        return self._adapter(entry, locate(wanted.name, wanted.fingerprint, store.root))
+
+    def _adapter(self, entry: Entry, base: BaseModel) -> Served:
+        from ragd_tune.serve import open_model
+        from ragd_tune.serve.load import facts_of
+
+        model = open_model(
+            self.shop.registry,
+            objective=entry.manifest.objective,
+            format=entry.manifest.format,
+            base=base,
+            adapter=entry.path,
+            facts=facts_of(entry.manifest),
+            device=self.device,
+        )
+        return self.stack.enter_context(model)
+
+    def _base(self, base: BaseModel, objective: str) -> Served:
+        from ragd_tune.choose import choose_server
+        from ragd_tune.serve import open_model
+        from ragd_tune.serve.remembered import Remembered
+
+        registry = self.shop.registry
+        choice = choose_server(
+            registry.offers(), objective=objective, format="base", device=self.device
+        )
+
+        def open_() -> ServedModel:
+            model = open_model(
+                registry, objective=objective, format="base", base=base, device=self.device
+            )
+            return self.stack.enter_context(model)
+
+        identity = {
+            "base": base.fingerprint,
+            "backend": choice.backend.name,
+            "device": choice.device,
+            "objective": objective,
+        }
+        return Remembered(open_, self.cache, identity)
