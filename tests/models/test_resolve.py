@@ -1,27 +1,26 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from ragd_tune.errors import NotInstalledError, RefusedAdapterError, TuneError
 from ragd_tune.models import fingerprint, length_limit, resolve
 from ragd_tune.models.hub import Wanted
+from ragd_tune.testing.hub import SHA, Hub, serve
 
 MINILM = "all-MiniLM-L6-v2"
-SHA = "c0ffee" + "0" * 34
 
 
 @pytest.fixture
@@ -263,94 +262,22 @@ def test_nothing_found_names_every_place_and_the_command(home: Path, cache: Path
 # -- the hub, played by a server on this machine -----------------------------------------------
 
 
-@dataclass
-class Hub:
-    """A repository as the hub serves it, and what was asked for."""
-
-    folder: Path
-    repo: str = "o/tiny"
-    gated: bool = False
-    asked: list[str] = field(default_factory=list)
-    endpoint: str = ""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    hub: Hub
-
-    def log_message(self, *args: object) -> None:
-        """Stay quiet."""
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, *, body: bool) -> None:
-        path, hub = unquote(urlsplit(self.path).path), self.hub
-        hub.asked.append(f"{self.command} {path}")
-        api = f"/api/models/{hub.repo}"
-        if hub.gated and hub.repo in path:
-            self._send(403, b"{}", {"X-Error-Code": "GatedRepo"}, body=body)
-        elif path in (api, f"{api}/revision/main"):
-            raw = {"id": hub.repo, "sha": SHA, "siblings": []}
-            self._send(200, json.dumps(raw).encode(), {}, body=body)
-        elif path.startswith(f"{api}/tree/"):
-            self._send(200, json.dumps(self._tree()).encode(), {}, body=body)
-        elif path.startswith(f"{api}/revision/"):
-            self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"}, body=body)
-        elif path.startswith(f"/{hub.repo}/resolve/"):
-            data = (hub.folder / path.split("/", 5)[5]).read_bytes()
-            etag = {"ETag": f'"{sha256(data).hexdigest()}"', "X-Repo-Commit": SHA}
-            self._send(200, data, etag, body=body)
-        else:
-            self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"}, body=body)
-
-    def _tree(self) -> list[dict[str, object]]:
-        return [
-            {
-                "type": "file",
-                "path": path.relative_to(self.hub.folder).as_posix(),
-                "size": path.stat().st_size,
-                "oid": sha256(path.read_bytes()).hexdigest()[:40],
-            }
-            for path in sorted(self.hub.folder.rglob("*"))
-            if path.is_file()
-        ]
-
-    def _send(self, code: int, data: bytes, headers: dict[str, str], *, body: bool) -> None:
-        self.send_response(code)
-        for name, value in {"Content-Length": str(len(data)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if body:
-            self.wfile.write(data)
-
-
 @pytest.fixture
-def hub(model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+def hub(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     # CI forbids the network by HF_HUB_OFFLINE, which the library reads when it is imported.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    made = Hub(folder=model)
-    handler = type("Handler", (_Handler,), {"hub": made})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    made.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve(Hub(root=tmp_path / "hub-repos", repos={"o/tiny": model})) as made:
+        yield made
 
 
 def test_the_hub_comes_last_and_is_asked_once(hub: Hub, home: Path, cache: Path) -> None:
-    (hub.folder / "pytorch_model.bin").write_bytes(b"\x80\x02pickle")
-    (hub.folder / "modeling_own.py").write_text("raise SystemExit\n", encoding="utf-8")
-    (hub.folder / "onnx").mkdir()
-    (hub.folder / "onnx" / "config.json").write_text("{}", encoding="utf-8")
+    (hub.repos["o/tiny"] / "pytorch_model.bin").write_bytes(b"\x80\x02pickle")
+    (hub.repos["o/tiny"] / "modeling_own.py").write_text("raise SystemExit\n", encoding="utf-8")
+    (hub.repos["o/tiny"] / "onnx").mkdir()
+    (hub.repos["o/tiny"] / "onnx" / "config.json").write_text("{}", encoding="utf-8")
     found = resolve("o/tiny", offline=False, home=home, cache=cache, endpoint=hub.endpoint)
     assert (found.source, found.revision) == ("hub", SHA)
-    assert found.fingerprint == fingerprint(hub.folder)
+    assert found.fingerprint == fingerprint(hub.repos["o/tiny"])
     fetched = {path.relative_to(found.path).as_posix() for path in found.path.rglob("*")}
     assert "2_Dense/model.safetensors" in fetched
     assert not [name for name in fetched if name.endswith((".bin", ".py")) or "onnx" in name]
@@ -370,6 +297,23 @@ def test_an_unfinished_download_is_finished_by_the_hub(hub: Hub, home: Path, cac
     again = resolve("o/tiny", offline=False, home=home, cache=cache, endpoint=hub.endpoint)
     assert (again.source, again.fingerprint) == ("hub", found.fingerprint)
     assert not [line for line in hub.asked if "GET" in line and "model.safetensors" in line]
+
+
+def test_a_download_that_broke_off_goes_on_where_it_stopped(
+    hub: Hub, home: Path, cache: Path
+) -> None:
+    """A large file comes in the end; what had come of it is not fetched again."""
+    folder = hub.repos["o/tiny"]
+    rows = np.random.default_rng(0).standard_normal((400, 4)).astype(np.float32)
+    save_file({"embeddings.weight": rows}, folder / "model.safetensors")
+    hub.breaks_after = 4000
+    with contextlib.suppress(NotInstalledError):  # the library may try again by itself
+        resolve("o/tiny", offline=False, home=home, cache=cache, endpoint=hub.endpoint)
+    assert "model.safetensors" in hub.broken
+    found = resolve("o/tiny", offline=False, home=home, cache=cache, endpoint=hub.endpoint)
+    assert found.fingerprint == fingerprint(folder)
+    assert hub.ranges, "it began from the first byte"
+    assert all(start >= 4000 for start in hub.ranges)
 
 
 REFUSALS = {
@@ -397,8 +341,8 @@ def test_a_gated_model_names_the_page_and_the_login(hub: Hub, home: Path, cache:
 
 
 def test_a_hub_without_safetensors_is_told_so(hub: Hub, home: Path, cache: Path) -> None:
-    (hub.folder / "model.safetensors").unlink()
-    (hub.folder / "pytorch_model.bin").write_bytes(b"\x80\x02pickle")
+    (hub.repos["o/tiny"] / "model.safetensors").unlink()
+    (hub.repos["o/tiny"] / "pytorch_model.bin").write_bytes(b"\x80\x02pickle")
     with pytest.raises(NotInstalledError, match=r"the hub: .* holds no model\.safetensors"):
         resolve("o/tiny", offline=False, home=home, cache=cache, endpoint=hub.endpoint)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragd_tune import errors
+from ragd_tune.cli import hub
 from ragd_tune.cli.output import show_json, size, table
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ def _store() -> Store:
 
 @click.group()
 def adapters() -> None:
-    """List, activate, roll back, verify, export and import adapters."""
+    """List, activate, roll back, verify and report adapters; hand them on and take them in."""
+
+
+adapters.add_command(hub.push)
+adapters.add_command(hub.pull)
 
 
 @adapters.command(name="list")

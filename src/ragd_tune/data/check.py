@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +9,12 @@ from ragd_tune.data import faults
 from ragd_tune.data.findings import Finding, Findings
 from ragd_tune.data.leaks import leaks, similar
 from ragd_tune.data.model import DataSet
+from ragd_tune.data.power import ASSUMED, Power, Spread, detectable, power
 from ragd_tune.data.stats import Stats, stats
 from ragd_tune.data.tokens import CountTokens, TokenStats, counter, token_stats
 
-SPREAD = 0.35
-"""Standard deviation assumed, not measured, for a cluster's paired difference of nDCG@10 (it lies
-in [-1, 1]). The proof measures the real one; this only warns before anything is trained."""
-
 FEW = 100
-"""Test clusters below which a gain of 0.1 nDCG@10 is more likely missed than the usual 1 in 5."""
+"""Test clusters of one query below which a gain of 0.09 nDCG@10 is missed more than 1 time in 5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +22,8 @@ class Report:
     """What a check found, the worst first.
 
     ``leaked`` are the queries of dev and test that the proof must leave out. ``totals`` counts the
-    findings of each code; no more than 20 of one level and code are listed. ``detectable_gain`` is
-    the smallest gain in nDCG@10 that the test split shows in 4 of 5 tries, None without one.
+    findings of each code; no more than 20 of one level and code are listed. ``power`` is the gain
+    in nDCG@10 that the test split shows in 4 of 5 tries, None without one.
     ``tokens`` has the keys ``passages`` and ``queries`` where a tokenizer was given.
     """
 
@@ -36,7 +32,12 @@ class Report:
     totals: dict[str, int]
     leaked: frozenset[str]
     tokens: dict[str, TokenStats]
-    detectable_gain: float | None
+    power: Power | None
+
+    @property
+    def detectable_gain(self) -> float | None:
+        """The smallest gain in nDCG@10 that the test split shows in 4 of 5 tries."""
+        return self.power.own if self.power else None
 
     @property
     def ok(self) -> bool:
@@ -57,8 +58,11 @@ class Report:
                 told += f", {part.clusters} independent groups, {part.known} known, {part.new} new"
             made[name] = told
         made["leaked queries"] = len(self.leaked)
-        if self.detectable_gain is not None:
-            made["detectable gain (nDCG@10)"] = self.detectable_gain
+        if self.power is not None:
+            made["detectable gain (nDCG@10)"] = self.power.own
+            for size, gain in self.power.by_size.items():
+                made[f"… with {size:,} such queries"] = gain
+            made["… as results vary"] = self.power.spread.told
         for name, found in self.tokens.items():
             made[f"{name} cut"] = f"{found.cut} ({found.lost:.1%} of the tokens)"
         return made
@@ -73,6 +77,7 @@ class Report:
             "leaked": sorted(self.leaked),
             "tokens": {name: found.to_json() for name, found in self.tokens.items()},
             "detectable_gain": self.detectable_gain,
+            "power": self.power.to_json() if self.power else None,
         }
 
 
@@ -82,11 +87,13 @@ def check(
     tokenizer: CountTokens | Path | str | None = None,
     max_tokens: int | None = None,
     strict: bool = False,
+    spread: Spread = ASSUMED,
 ) -> Report:
     """Check ``data`` and say what would spoil training or its proof.
 
     ``tokenizer`` is a function from texts to token counts, a ``tokenizer.json`` or a model's
-    folder; ``max_tokens`` is the model's limit.
+    folder; ``max_tokens`` is the model's limit. ``spread`` is how much results vary, as a proof on
+    this set measured it.
 
     :raises UnusableDataError: with ``strict``, there are leaks.
     """
@@ -107,7 +114,7 @@ def check(
     return Report(
         stats=made,
         tokens=_tokens(data, tokenizer, max_tokens, found),
-        detectable_gain=_power(data, made, {leak.qid for leak in leaked}, found),
+        power=_power(data, made, {leak.qid for leak in leaked}, spread, found),
         leaked=frozenset(leak.qid for leak in leaked),
         findings=found.sorted(),
         totals=found.totals,
@@ -136,11 +143,13 @@ def _tokens(
     return made
 
 
-def _power(data: DataSet, made: Stats, leaked: set[str], found: Findings) -> float | None:
-    """Return the gain that is detected with 80% power at 5%: (1.96 + 0.84) · spread / √clusters."""
+def _power(
+    data: DataSet, made: Stats, leaked: set[str], spread: Spread, found: Findings
+) -> Power | None:
+    """Return what the test split detects, and warn where that is little."""
     kept = {qid: name for qid, name in data.clusters("test").items() if qid not in leaked}
-    clusters = len(set(kept.values()))
-    if not clusters:
+    told = power(kept.values(), spread)
+    if told is None:
         what = "there is no test query" + (" that does not leak" if leaked else "")
         if made.queries:
             found.warning(
@@ -150,11 +159,12 @@ def _power(data: DataSet, made: Stats, leaked: set[str], found: Findings) -> flo
                 mend="split the data: ragd-tune data split",
             )
         return None
-    gain = round(2.8 * SPREAD / math.sqrt(clusters), 3)
+    clusters = len(set(kept.values()))
     if clusters < FEW:
+        enough = detectable([1] * FEW, spread)
         what = (
             f"the test split has {len(kept)} queries in {clusters} independent groups: only a gain "
-            f"of {gain} nDCG@10 or more is likely to show (with {FEW} groups: 0.1)"
+            f"of {told.own} nDCG@10 or more is likely to show (with {FEW} groups: {enough:.2f})"
         )
         found.warning("few-queries", what, data.source, mend="add test queries on other documents")
-    return gain
+    return told

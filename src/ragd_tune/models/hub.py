@@ -111,11 +111,13 @@ def _fetch(
     # Whatever the library or the network raises is one reason in a list of places.
     except Exception as error:  # noqa: BLE001
         _log.debug("%s: %s", repo, error)
-        return _why(repo, revision, error, local_only=local_only)
+        return explain(repo, revision, error, local_only=local_only)
     return Path(folder)
 
 
-def _why(repo: str, revision: str | None, error: Exception, *, local_only: bool) -> Missing:
+def explain(
+    repo: str, revision: str | None, error: Exception, *, local_only: bool = False
+) -> Missing:
     """Return the reason in plain words; the narrow classes come before their bases."""
     from huggingface_hub import errors
 

@@ -93,6 +93,8 @@ def known_and_new(story: Story) -> Markup | None:
         for part in ("all", "known", "new")
         if (cell := report.cell(part, report.gate_metric, report.gate_dims))
     ]
+    if len(found) < 3:  # the sentence says that all queries are of one part
+        return None
     bars = [
         Bar(name=words.PARTS[part], found=cell.difference, decides=part == "all")
         for part, cell in found
