@@ -35,6 +35,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with serve(Hub(root=tmp_path / "hub-repos", token=TOKEN)) as made:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", made.endpoint)
+        url = f"{made.endpoint}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", url)
         yield made
 
 
