@@ -154,8 +154,13 @@ class RerankRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of a generation: new tokens, temperature (0 is greedy), and texts that end it."""
+    """Bounds of a generation: new tokens, temperature (0 is greedy), and texts that end it.
+
+    ``system`` is the text of the chat template's system turn; where it is empty, the model's own
+    is taken (``facts.prompts["system"]``).
+    """
 
     max_tokens: int = 512
     temperature: float = 0.0
     stop: tuple[str, ...] = ()
+    system: str = ""

@@ -126,9 +126,11 @@ def ragd_tune_rerank(
 
 @hookspec(firstresult=True)
 def ragd_tune_generate(model: Model, prompts: Sequence[str], limits: Limits) -> list[str] | None:
-    """Return one completion a prompt.
+    """Return one completion a prompt, without what ended it.
 
-    Called on the backend that loaded ``model``.
+    Called on the backend that loaded ``model``. Prompts go through the tokenizer's chat template
+    where the model's facts say so (``settings["chat_template"]``), and a bare base's where it has
+    one; see :mod:`ragd_tune.objectives.completion`.
 
     .. versionadded:: 0.1
     """

@@ -176,3 +176,12 @@ def test_parts_hold_every_row_of_a_batch_once(made: Samples, size: int) -> None:
 def test_a_generation_ends_before_the_first_of_its_stop_texts() -> None:
     assert before_stop("bell book. candle", (".", "book")) == "bell "
     assert before_stop("bell", ("", "x")) == "bell"
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n"])
+def test_blank_texts_are_rows_like_others(tokenizer: Any, plain: Any, blank: str) -> None:
+    for one in (tokenizer, plain):
+        frame = frame_of(one, "auto")
+        made = frame.sample({"prompt": blank, "completion": blank, "keep": [blank]}, max_length=64)
+        assert made.start > 0
+        assert made.ids[-1] == one.eos_token_id

@@ -61,7 +61,7 @@ class Sample:
     @property
     def learnt(self) -> int:
         """How many tokens the loss is on."""
-        return len(self.ids) - self.start
+        return max(0, len(self.ids) - self.start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,8 @@ class Frame:
         ids = asked.ids + array("i", answer)
         if len(ids) > max_length:
             raise TooLongError(len(ids), max_length)
-        return Sample(ids=ids, start=len(asked.ids), cut=asked.cut)
+        # nothing comes before a first token, so nothing predicts it
+        return Sample(ids=ids, start=max(1, len(asked.ids)), cut=asked.cut)
 
     def prompt(
         self, prompt: str, *, system: str = "", keep: Sequence[str] = (), room: int | None = None
@@ -129,22 +130,25 @@ class Frame:
 
     def _answer(self, prompt: str, completion: str, system: str) -> list[int]:
         """Return the completion's tokens, with what ends a turn: the model has to learn to stop."""
-        end = self._end(prompt, completion, system) if self.chat else ""
+        end = self._end(prompt, system) if self.chat else ""
         ids = list(self.tokenizer(completion + end, add_special_tokens=False)["input_ids"])
         eos = self.tokenizer.eos_token_id
         if not end and eos is not None:
             ids.append(eos)
         return ids
 
-    def _end(self, prompt: str, completion: str, system: str) -> str:
+    def _end(self, prompt: str, system: str) -> str:
         """Return what the template writes after an answer; empty if that cannot be told."""
         asked = self._asked(prompt, system)
-        turns = [*_turns(prompt, system), {"role": "assistant", "content": completion}]
+        turns = [*_turns(prompt, system), {"role": "assistant", "content": _ANSWER}]
         whole = self._written(turns, system)
         if not whole.startswith(asked):  # a template that rewrites history, as to hide thoughts
             return ""
-        said, found, after = whole[len(asked) :].rpartition(completion.strip())
+        said, found, after = whole[len(asked) :].partition(_ANSWER)
         return after.strip() if found and not said.strip() else ""
+
+
+_ANSWER = "an answer"
 
 
 def frame_of(tokenizer: Tokenizer, wanted: object) -> Frame:

@@ -20,10 +20,12 @@ MINIMA = {
     "cpu": Minimum(
         train=train_cells(
             ("contrastive", "late_interaction"), ("full", "lora"), ("cpu", "cuda", "mps")
-        ),
+        )
+        | train_cells(("causal_lm",), ("full", "lora", "dora"), ("cpu", "cuda", "mps"))
+        | train_cells(("causal_lm",), ("qlora",), ("cpu", "cuda")),
         serve=serve_cells(
             ("base", "full", "peft"),
-            ("contrastive", "late_interaction"),
+            ("causal_lm", "contrastive", "late_interaction"),
             ("cpu", "cuda", "mps"),
         ),
         why="it is the reference: whatever another backend makes, this one has to be able to load",

@@ -30,7 +30,7 @@ def tiny_lm(
     architecture: str = "llama",
     *,
     seed: int = 0,
-    hidden: int = 32,
+    hidden: int = 64,
     max_length: int = 512,
     chat: bool = True,
     tied: bool = False,

@@ -6,11 +6,17 @@ from ragd_tune.errors import DoesNotFitError, TrainingDivergedError
 from ragd_tune.plan import TrainPlan
 
 
-def diverged(step: int, loss: float, learning_rate: float) -> TrainingDivergedError:
-    """Return the error for a loss that is NaN or infinite."""
+def diverged(
+    step: int, loss: float, learning_rate: float, *, kept: int | None = None
+) -> TrainingDivergedError:
+    """Return the error for a loss that is NaN or infinite.
+
+    :param kept: the step of the last whole checkpoint: it is from before, and sound.
+    """
+    saved = f"; the last good checkpoint is that of step {kept}" if kept else ""
     return TrainingDivergedError(
         f"the loss became {loss} at step {step}; the likely cause is the learning rate of "
-        f"{learning_rate:g}",
+        f"{learning_rate:g}{saved}",
         mend=f"try --learning-rate {learning_rate / 10:g}, or --precision fp32",
     )
 

@@ -13,6 +13,7 @@ from ragd_tune.plan import Device
 
 OBJECTIVES = ("contrastive", "late_interaction")
 TUNINGS = ("full", "lora")
+LM_TUNINGS = ("full", "lora", "dora")
 FORMATS = ("base", "full", "peft")
 DEVICES: tuple[Device, ...] = ("cpu", "cuda", "mps")
 NEEDS = ("torch", "sentence_transformers", "datasets", "accelerate", "peft")
@@ -68,7 +69,10 @@ def _has_mps() -> bool:
 BACKEND = Backend(
     name="cpu",
     title="PyTorch and sentence-transformers: CPU, CUDA or Apple's MPS",
-    train_cells=train_cells(OBJECTIVES, TUNINGS, DEVICES),
-    serve_cells=serve_cells(FORMATS, OBJECTIVES, DEVICES),
+    train_cells=train_cells(OBJECTIVES, TUNINGS, DEVICES)
+    | train_cells(("causal_lm",), LM_TUNINGS, DEVICES)
+    # bitsandbytes has no kernels for Apple's GPUs
+    | train_cells(("causal_lm",), ("qlora",), ("cpu", "cuda")),
+    serve_cells=serve_cells(FORMATS, (*OBJECTIVES, "causal_lm"), DEVICES),
     detect=detect,
 )

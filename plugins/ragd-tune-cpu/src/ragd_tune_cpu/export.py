@@ -8,10 +8,14 @@ from ragd_tune.errors import UsageError
 from ragd_tune_cpu.encoder import Encoder
 from ragd_tune_cpu.folder import save
 from ragd_tune_cpu.late.serve import MultiEncoder
+from ragd_tune_cpu.lm.folder import export as export_lm
+from ragd_tune_cpu.lm.generator import Generator
 
 
-def export(model: Encoder | MultiEncoder, format_: str, out: Path) -> list[Path]:
-    """Write ``model`` under ``out``; an adapter is in the weights already.
+def export(model: Encoder | MultiEncoder | Generator, format_: str, out: Path) -> list[Path]:
+    """Write ``model`` under ``out``, with its adapter in the weights.
+
+    A language model is loaded again for it, unquantised and in full precision.
 
     :raises UsageError: it cannot be written in this format, or ``out`` holds something.
     """
@@ -26,4 +30,6 @@ def export(model: Encoder | MultiEncoder, format_: str, out: Path) -> list[Path]
         raise UsageError(f"{out}: is there already", mend="name a folder that is not")
     if isinstance(model, MultiEncoder):
         return model.export(format_, out)
+    if isinstance(model, Generator):
+        return export_lm(model.request, out)
     return save(model.model, out, model.facts)

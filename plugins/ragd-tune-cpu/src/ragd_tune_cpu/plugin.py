@@ -11,11 +11,12 @@ from ragd_tune_cpu.detect import BACKEND
 from ragd_tune_cpu.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
-    from ragd_tune.backends import Backend, Dense, LoadRequest, Model, MultiVector
+    from ragd_tune.backends import Backend, Dense, Limits, LoadRequest, Model, MultiVector
     from ragd_tune.objectives import Rows
     from ragd_tune.plan import Emit, Estimate, Role, TrainPlan, TrainResult
     from ragd_tune_cpu.encoder import Encoder
     from ragd_tune_cpu.late.serve import MultiEncoder
+    from ragd_tune_cpu.lm.generator import Generator
 
 
 @hookimpl
@@ -28,6 +29,10 @@ def ragd_tune_backends() -> Iterable[Backend]:
 def ragd_tune_estimate(plan: TrainPlan, rows: Rows) -> Estimate:
     """Time a few real steps on a copy of the model that is thrown away."""
     let_waiting_threads_sleep()
+    if plan.objective == "causal_lm":
+        from ragd_tune_cpu.lm import train as lm
+
+        return lm.estimate(plan, rows)
     from ragd_tune_cpu.estimate import estimate
 
     return estimate(plan, rows)
@@ -35,8 +40,12 @@ def ragd_tune_estimate(plan: TrainPlan, rows: Rows) -> Estimate:
 
 @hookimpl
 def ragd_tune_train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
-    """Train by sentence-transformers' trainer; see :mod:`ragd_tune_cpu.train`."""
+    """Train by sentence-transformers' trainer, and language models in a loop of their own."""
     let_waiting_threads_sleep()
+    if plan.objective == "causal_lm":
+        from ragd_tune_cpu.lm import train as lm
+
+        return lm.train(plan, rows, emit)
     from ragd_tune_cpu.train import train
 
     return train(plan, rows, emit)
@@ -50,6 +59,10 @@ def ragd_tune_load_adapter(request: LoadRequest) -> Model:
         from ragd_tune_cpu.late.serve import load as load_late
 
         return load_late(request)
+    if request.objective == "causal_lm":
+        from ragd_tune_cpu.lm.generator import load as load_lm
+
+        return load_lm(request)
     from ragd_tune_cpu.encoder import load
 
     return load(request)
@@ -62,8 +75,14 @@ def ragd_tune_embed(model: Model, texts: Sequence[str], role: Role) -> Dense | M
 
 
 @hookimpl
+def ragd_tune_generate(model: Model, prompts: Sequence[str], limits: Limits) -> list[str]:
+    """Return one completion a prompt."""
+    return cast("Generator", model).generate(prompts, limits)
+
+
+@hookimpl
 def ragd_tune_export(model: Model, format: str, out: Path) -> list[Path]:
     """Write the format ``folder``, which sentence-transformers loads, or ``stanford`` (ColBERT)."""
     from ragd_tune_cpu.export import export
 
-    return export(cast("Encoder | MultiEncoder", model), format, out)
+    return export(cast("Encoder | MultiEncoder | Generator", model), format, out)

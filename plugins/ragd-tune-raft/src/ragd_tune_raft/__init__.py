@@ -1,1 +1,1 @@
-"""Room for the kind ``raft``: language models that answer from retrieved passages."""
+"""The RAFT kind of ragd-tune: fine-tunes language models to answer from retrieved passages."""

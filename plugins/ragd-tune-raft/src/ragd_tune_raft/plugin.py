@@ -1,6 +1,18 @@
-"""Placeholder plugin: offers nothing yet.
+"""The hooks of the kind ``raft``."""
 
-This module will hold the hooks of the kind ``raft``:
-language models that answer from retrieved passages.
-Until then it registers without a hook, so that the name is taken and nothing is promised.
-"""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ragd_tune import hookimpl
+from ragd_tune_raft.kind import Raft
+
+if TYPE_CHECKING:
+    from ragd_tune.kinds import ModelKind
+
+
+@hookimpl
+def ragd_tune_model_kinds() -> Iterable[ModelKind]:
+    """Return the one kind of this package."""
+    return [Raft()]

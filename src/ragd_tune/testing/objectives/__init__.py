@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ragd_tune.testing.objectives.causal_lm import CausalLM
 from ragd_tune.testing.objectives.checks import Checks, Outputs
 from ragd_tune.testing.objectives.contrastive import Contrastive
 from ragd_tune.testing.objectives.late_interaction import LateInteraction
 from ragd_tune.testing.objectives.relevance import Relevance
 
 COVERED: Mapping[str, Checks] = {
-    one.objective: one for one in (Contrastive(), LateInteraction(), Relevance())
+    one.objective: one for one in (CausalLM(), Contrastive(), LateInteraction(), Relevance())
 }
 """By the objective's id."""
 

@@ -1,0 +1,110 @@
+"""A plan's language model made ready: loaded, with what its tuning adds, and its rows as tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ragd_tune.errors import UsageError
+from ragd_tune.objectives import Frame, Rows, Samples, frame_of, samples
+from ragd_tune.options import Value
+from ragd_tune.plan import ModelFacts, TrainPlan
+from ragd_tune_cpu.lm import adapter
+from ragd_tune_cpu.lm.base import config_of, context, load_model, load_tokenizer
+from ragd_tune_cpu.loop import optimizer
+from ragd_tune_cpu.loss import uses_bf16
+from ragd_tune_cpu.session import seed_everything
+
+
+@dataclass(kw_only=True)
+class Trainee:
+    """A language model made ready for a plan. ``wrapped`` is PEFT's view, None for ``full``."""
+
+    model: Any
+    wrapped: Any
+    tokenizer: Any
+    facts: ModelFacts
+    adamw: torch.optim.Optimizer
+    samples: Samples
+
+
+def read(plan: TrainPlan, rows: Rows) -> tuple[Frame, Samples]:
+    """Return how prompts are written, and the rows as tokens; no weights are loaded.
+
+    :raises DataError: a row that may not be cut is longer than ``max_length``.
+    :raises UsageError: ``max_length`` is more than the base can read.
+    """
+    config = config_of(plan.base.path, plan.base.name)
+    tokenizer = load_tokenizer(plan.base.path, plan.base.name)
+    limit, wanted = context(config, tokenizer), plan.integer("max_length")
+    if wanted > limit:
+        raise UsageError(
+            f"max_length is {wanted}, and {plan.base.name} reads {limit} tokens at most",
+            mend=f"--max-length {limit}",
+        )
+    frame = frame_of(tokenizer, plan.options["chat_template"])
+    drop = plan.options["too_long"] == "drop"
+    return frame, samples(rows, frame, max_length=wanted, drop=drop)
+
+
+def prepare(plan: TrainPlan, frame: Frame, made: Samples) -> Trainee:
+    """Load the base and put in what the plan tunes; new weights are drawn from its seed."""
+    tokenizer: Any = frame.tokenizer
+    compute = torch.bfloat16 if uses_bf16(plan) else torch.float32
+    model = load_model(
+        plan.base.path,
+        name=plan.base.name,
+        device=plan.device,
+        dtype=_dtype(plan, compute),
+        four_bits=compute if plan.tuning == "qlora" else None,
+    )
+    if plan.tuning == "qlora":
+        adapter.check_four_bits(model, plan.base.name)
+    seed_everything(plan.seed)
+    wrapped = None if plan.tuning == "full" else adapter.add(model, plan)
+    facts = ModelFacts(
+        max_length=context(model.config, tokenizer),
+        normalise=False,
+        prompts=_system(made),
+        settings=_settings(plan, frame, compute),
+    )
+    return Trainee(
+        model=model,
+        wrapped=wrapped,
+        tokenizer=tokenizer,
+        facts=facts,
+        adamw=optimizer(model, plan),
+        samples=made,
+    )
+
+
+def _dtype(plan: TrainPlan, compute: torch.dtype) -> torch.dtype:
+    """Return what frozen weights are held in: 16 bits only where the base has no more."""
+    if plan.tuning == "full" or compute == torch.float32:
+        return torch.float32
+    stored = getattr(config_of(plan.base.path, plan.base.name), "dtype", None)
+    return torch.bfloat16 if stored == torch.bfloat16 else torch.float32
+
+
+def _system(made: Samples) -> Mapping[str, str]:
+    """Return the system text as a prompt of the model, where all rows have the same one."""
+    found = {str(row.get("system") or "") for row in made.rows.train}
+    return {"system": found.pop()} if len(found) == 1 and found != {""} else {}
+
+
+def _settings(plan: TrainPlan, frame: Frame, compute: torch.dtype) -> dict[str, Value]:
+    """Return what else a loader has to know.
+
+    An adapter that was trained on a four-bit base fits that base, and not the one that it was made
+    from: so the quantisation is part of what it is.
+    """
+    found: dict[str, Value] = {
+        "chat_template": frame.chat,
+        "trained_length": plan.integer("max_length"),
+    }
+    if plan.tuning == "qlora":
+        found |= {"quantised": "nf4-double", "computed_in": str(compute).removeprefix("torch.")}
+    return found
