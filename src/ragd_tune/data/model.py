@@ -187,6 +187,19 @@ class DataSet:
             places=self.places,
         )
 
+    def with_negatives(self, negatives: Mapping[str, tuple[str, ...]]) -> DataSet:
+        """Return the same data with other explicit negatives, the hardest first."""
+        changed = DataSet.of(
+            corpus=self.corpus,
+            queries=self.queries,
+            qrels=self.qrels,
+            negatives=negatives,
+            scored=self.scored,
+        )
+        return replace(
+            changed, source=self.source, about=self.about, notes=self.notes, places=self.places
+        )
+
     def pairs(self, split: str) -> Iterator[Pair]:
         """Yield every relevant (query, document) of ``split``, in the order of the files."""
         for qid, judged in self.qrels.get(split, {}).items():

@@ -15,6 +15,7 @@ from ragd_tune.errors import UsageError
 from ragd_tune.kinds import ModelKind, Profile
 from ragd_tune.objectives import Rows
 from ragd_tune.options import CHOICES, LORA, RUN, Option, Value, options_of_tuning
+from ragd_tune.pipeline.negatives import with_negatives
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.plan import Device, Side, TrainPlan
 from ragd_tune.registry import Registry
@@ -100,9 +101,9 @@ def plan(shop: Workshop, request: Request) -> Planned:
     settings = config.settle(relevant, [*layers, config.kind_defaults(defaults)])
     judging = {option.name for option in relevant if option.group == "proof"}
     values = {name: one.value for name, one in settings.items() if name not in judging}
-    rows = kind.rows(data, objective, values)
     name = _text(choices["base"].value) or kind.default_base
     base = resolve(name, offline=request.offline, home=shop.store.root)
+    rows = kind.rows(with_negatives(shop, data, base, choice.device, values), objective, values)
     draft = TrainPlan(
         kind=kind.name,
         objective=objective,

@@ -10,7 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ragd_tune.backends import Limits, LoadRequest, Model, MultiVector, RerankRequest
+from ragd_tune.backends import (
+    Limits,
+    LoadRequest,
+    Model,
+    MultiVector,
+    Precision,
+    RerankRequest,
+)
 from ragd_tune.choose import choose_server
 from ragd_tune.errors import PluginError, TuneError, UsageError
 from ragd_tune.plan import BaseModel, Device, ModelFacts, Role
@@ -138,6 +145,7 @@ def open_model(
     backend: str | None = None,
     dimension: int | None = None,
     max_length: int | None = None,
+    precision: Precision = "fp32",
 ) -> ServedModel:
     """Load a base, bare or with an adapter, by the best backend whose serve cells allow it.
 
@@ -165,6 +173,7 @@ def open_model(
         facts=facts,
         max_length=max_length,
         dimension=dimension,
+        precision=precision,
     )
     _log.info("loading %s (%s) by %s on %s", base.name, format, name, choice.device)
     model = registry.call(name, "ragd_tune_load_adapter", request=request)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragd_tune.kinds import Slot
-from ragd_tune_bi_encoder.defaults import defaults
+from ragd_tune_bi_encoder.defaults import OPTIONS, defaults
 
 if TYPE_CHECKING:
     from ragd_tune.data import DataSet
@@ -27,7 +27,7 @@ class BiEncoder:
     serves: Slot = "embedder"
     tunings: tuple[str, ...] = ("lora", "full")
     default_base: str = "all-MiniLM-L6-v2"
-    options: tuple[Option, ...] = ()
+    options: tuple[Option, ...] = OPTIONS
     gate_metric: str = "ndcg@10"
     incumbent: str = "the base model"
 

@@ -1,0 +1,1 @@
+"""Try levers of a bi-encoder's recipe on dev splits; see ``__main__``."""

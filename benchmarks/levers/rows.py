@@ -1,0 +1,62 @@
+"""Rows of numbers: queries, positives, and negatives that the base itself ranks high."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import torch
+from benchmarks.levers.data import Data
+from benchmarks.levers.lever import Lever
+
+
+def mined(
+    data: Data, lever: Lever, base: dict[str, torch.Tensor]
+) -> dict[tuple[int, int], list[int]]:
+    """Return negatives for each (query, positive) of train, by the base's own ranking."""
+    train = data.qrels["train"]
+    rows = sorted(train)
+    scores = base["queries"][rows] @ base["short" if lever.mine_short else "documents"].T
+    best = scores.topk(min(lever.depth + 20, scores.shape[1])).indices.cpu().numpy()
+    draw = random.Random(lever.seed)
+    made = {}
+    for at, qid in enumerate(rows):
+        relevant = {data.first[d] for d in train[qid]}
+        for did in train[qid]:
+            top = float(scores[at, did])
+            values = scores[at, torch.as_tensor(best[at], device=scores.device)].tolist()
+            found: list[int] = []
+            for other, value in zip(best[at].tolist(), values, strict=True):
+                if data.first[other] not in relevant and value < lever.margin * top:
+                    found.append(other)
+            found = found[: lever.depth]
+            if lever.sample and len(found) > lever.negatives:
+                found = draw.sample(found, lever.negatives)
+            made[qid, did] = found[: lever.negatives]
+    return made
+
+
+def rows_of(data: Data, lever: Lever, base: dict[str, torch.Tensor]) -> list[dict[str, Any]]:
+    """Return contrastive rows of numbers, with the keys that the core's batches read."""
+    train = data.qrels["train"]
+    hard = mined(data, lever, base) if lever.negatives else {}
+    by_text: dict[str, set[int]] = {}
+    for qid, judged in train.items():
+        text = " ".join(data.queries[qid].split()).casefold()
+        by_text.setdefault(text, set()).update(data.first[d] for d in judged)
+    made = []
+    for qid, judged in train.items():
+        relevant = by_text[" ".join(data.queries[qid].split()).casefold()]
+        for did in judged:
+            own = [d for d in hard.get((qid, did), ()) if data.first[d] not in relevant]
+            made.append(
+                {
+                    "query": qid,
+                    "positive": did,
+                    "negatives": own,
+                    "positive_key": str(data.first[did]),
+                    "negative_keys": [str(data.first[d]) for d in own],
+                    "relevant_keys": [str(d) for d in relevant],
+                }
+            )
+    return made

@@ -1,0 +1,91 @@
+"""Hard negatives are mined by the base where the data brings none, and never from a test split."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragd_tune import serve
+from ragd_tune.data import read, write
+from ragd_tune.pipeline import Planned, Request, plan, workshop
+from ragd_tune.testing.machine import Machine
+
+
+def planned(machine: Machine, **given: object) -> Planned:
+    asked = {"base": str(machine.base), "backend": machine.backend, **given}
+    return plan(workshop(), Request(kind="bi-encoder", data=machine.data, given=asked))
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """How often a model was opened, and how."""
+    seen: list[dict[str, Any]] = []
+    really = serve.open_model
+
+    def open_model(*args: Any, **kwargs: Any) -> Any:
+        seen.append(kwargs)
+        return really(*args, **kwargs)
+
+    monkeypatch.setattr(serve, "open_model", open_model)
+    return seen
+
+
+def test_rows_get_the_passages_that_the_base_takes_for_answers_and_that_are_none(
+    machine: Machine, loads: list[dict[str, Any]]
+) -> None:
+    made = planned(machine)
+    assert [one["precision"] for one in loads] == ["auto"]
+    data = read(machine.data)
+    texts = {doc.passage: did for did, doc in data.corpus.items()}
+    asked = {query.text: qid for qid, query in data.queries.items()}
+    with_some = [row for row in made.rows.train if row.get("negatives")]
+    assert len(with_some) > len(made.rows.train) / 2
+    for row in with_some:
+        found = [texts[text] for text in row["negatives"]]  # type: ignore[attr-defined]
+        assert 1 <= len(found) <= 2
+        judged = data.qrels["train"][asked[str(row["query"])]]
+        assert not set(found) & set(judged)
+
+
+def test_the_same_training_mines_once(machine: Machine, loads: list[dict[str, Any]]) -> None:
+    first, second = planned(machine), planned(machine)
+    assert len(loads) == 1
+    assert first.plan.id == second.plan.id
+    left = [path.name for path in (machine.home / "mined").rglob("*") if path.is_file()]
+    assert left == ["mined.jsonl"]
+
+
+@pytest.mark.parametrize("given", [{"mine": "no"}, {"negatives": 0}])
+def test_nothing_is_mined_where_nothing_is_wanted(
+    machine: Machine, loads: list[dict[str, Any]], given: dict[str, object]
+) -> None:
+    made = planned(machine, **given)
+    assert loads == []
+    assert not any(row.get("negatives") for row in made.rows.train)
+
+
+def test_negatives_of_the_data_are_the_ones_that_are_used(
+    machine: Machine, loads: list[dict[str, Any]]
+) -> None:
+    data = read(machine.data)
+    qid = next(iter(data.qrels["train"]))
+    other = next(did for did in data.corpus if did not in data.qrels["train"][qid])
+    shutil.rmtree(machine.data)
+    write(data.with_negatives({qid: (other,)}), machine.data)
+    made = planned(machine)
+    assert loads == []
+    with_some = [row for row in made.rows.train if row.get("negatives")]
+    assert [row["negatives"] for row in with_some] == [[data.corpus[other].passage]]
+
+
+def test_what_the_test_split_says_changes_no_negative(machine: Machine, tmp_path: Path) -> None:
+    before = planned(machine).rows.fingerprint
+    data = read(machine.data)
+    answers = list(data.qrels["test"].values())
+    turned = dict(zip(data.qrels["test"], answers[1:] + answers[:1], strict=True))
+    shutil.rmtree(machine.data)
+    write(data.with_qrels({**data.qrels, "test": turned}), machine.data)
+    assert planned(machine).rows.fingerprint == before
