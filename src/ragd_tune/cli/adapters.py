@@ -9,6 +9,7 @@ import click
 
 from ragd_tune import errors
 from ragd_tune.cli import hub
+from ragd_tune.cli.moving import export, import_
 from ragd_tune.cli.output import show_json, size, table
 
 if TYPE_CHECKING:
@@ -191,27 +192,5 @@ def verify(adapter: str | None, *, as_json: bool) -> int:
     return errors.FAILED if found else errors.DONE
 
 
-@adapters.command()
-@click.argument("adapter")
-@click.argument("archive", type=_PATH)
-@click.option("--no-records", is_flag=True, help="Leave proofs and provenance out.")
-def export(adapter: str, archive: Path, *, no_records: bool) -> None:
-    """Write ADAPTER as one archive."""
-    path = _store().export(adapter, archive, records=not no_records)
-    click.echo(f"wrote {path} ({size(path.stat().st_size)})")
-
-
-@adapters.command(name="import")
-@click.argument("source", type=_PATH)
-@click.option("--name", help="Name of the adapter in the store.")
-@_JSON
-def import_(source: Path, *, name: str | None, as_json: bool) -> None:
-    """Bring an archive or a folder into the store: data that is checked, never code that runs."""
-    from ragd_tune.pipeline.adopting import import_adapter
-
-    entry = import_adapter(_store(), source, name=name)
-    if as_json:
-        show_json({"id": entry.id, "path": str(entry.path), "names": list(entry.names)})
-        return
-    click.echo(f"{entry.shown} ({entry.id[:12]}) is in the store; its proofs were made elsewhere")
-    click.echo(f"prove it here: ragd-tune evaluate {entry.shown} --data DATA")
+adapters.add_command(export)
+adapters.add_command(import_)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 QUANTISED = "ragd_tune_quantised"
-"""A key of ours in the configuration; PEFT passes over keys that it does not know."""
+"""A note of ours in the weights' file, JSON: in the configuration PEFT would warn of it."""
 
 _PREFIX = "base_model.model."
 _LEAF = re.compile(
@@ -62,8 +62,24 @@ def read(folder: Path) -> Lora:
         dropout=float(config.get("lora_dropout") or 0.0),
         base_name=str(config.get("base_model_name_or_path") or ""),
         task=config.get("task_type"),
-        quantised=config.get(QUANTISED),
+        quantised=quantised(folder / WEIGHTS),
     )
+
+
+def quantised(weights: Path) -> Mapping[str, object] | None:
+    """Return what a file of weights says of the few bits that it was trained on."""
+    told = tensors.notes(weights).get(QUANTISED)
+    if told is None:
+        return None
+    value = json.loads(told)
+    return value if isinstance(value, dict) else None
+
+
+def note_of(adapter: Lora) -> dict[str, str]:
+    """Return the note that :func:`quantised` reads; empty where there is nothing to say."""
+    if adapter.quantised is None:
+        return {}
+    return {QUANTISED: json.dumps(dict(adapter.quantised), sort_keys=True)}
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -157,7 +173,7 @@ def write(adapter: Lora, folder: Path) -> list[Path]:
             made[f"{_PREFIX}{layer}.lora_{name}"] = value
         if part.magnitude is not None:
             made[f"{_PREFIX}{layer}.lora_magnitude_vector"] = part.magnitude
-    tensors.write(folder / WEIGHTS, made)
+    tensors.write(folder / WEIGHTS, made, notes=note_of(adapter))
     text = json.dumps(configuration(adapter), indent=2, sort_keys=True, ensure_ascii=False)
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8", newline="\n")
     return [folder / CONFIG, folder / WEIGHTS]
@@ -168,7 +184,7 @@ def configuration(adapter: Lora) -> dict[str, object]:
     ranks = {layer: part.rank for layer, part in adapter.parts.items()}
     alphas = {layer: _alpha(part) for layer, part in adapter.parts.items()}
     rank, alpha = _commonest(ranks.values()), _commonest(alphas.values())
-    made: dict[str, object] = {
+    return {
         "alpha_pattern": _unlike(alphas, alpha),
         "base_model_name_or_path": adapter.base_name,
         "bias": "none",
@@ -186,9 +202,6 @@ def configuration(adapter: Lora) -> dict[str, object]:
         "use_dora": adapter.dora,
         "use_rslora": False,
     }
-    if adapter.quantised is not None:
-        made[QUANTISED] = dict(adapter.quantised)
-    return made
 
 
 def _alpha(part: Part) -> float | int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,10 +44,28 @@ def _floats(path: Path, name: str, stored: Mapping[str, object]) -> NDArray[np.f
     return np.frombuffer(data, _FLOATS[str(kind)]).astype(np.float32).reshape(shape)
 
 
-def write(path: Path, tensors: Mapping[str, NDArray[np.float32]], *, format_: str = "pt") -> None:
-    """Write ``tensors`` sorted by name, so that equal adapters are equal bytes."""
+def notes(path: Path) -> dict[str, str]:
+    """Return the texts that a safetensors file holds beside its tensors."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+    return dict(header.get("__metadata__") or {})
+
+
+def write(
+    path: Path,
+    tensors: Mapping[str, NDArray[np.float32]],
+    *,
+    format_: str = "pt",
+    notes: Mapping[str, str] | None = None,
+) -> None:
+    """Write ``tensors`` sorted by name, so that equal adapters are equal bytes.
+
+    :param notes: texts beside the tensors; every library passes over those that it does not know.
+    """
     made = {
         name: np.ascontiguousarray(value, np.float32) for name, value in sorted(tensors.items())
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(made, path, metadata={"format": format_})
+    # The library writes several texts in no fixed order, and equal adapters are to be equal bytes.
+    save_file(made, path, metadata=dict(notes) if notes else {"format": format_})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import mlx.core as mx
 
 from ragd_tune.errors import UsageError
-from ragd_tune.objectives import Row
+from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import ModelFacts, Role, TrainPlan
 from ragd_tune_mlx.embedder import Embedder, unit
 from ragd_tune_mlx.tokens import Tokenizer, Tokens
@@ -24,23 +24,28 @@ class Batch:
 
 
 class Contrastive:
-    """What one step of the objective needs: :meth:`collate` and :meth:`loss`."""
+    """What one step of the objective needs."""
 
-    def __init__(self, plan: TrainPlan, tokenizer: Tokenizer, facts: ModelFacts) -> None:
+    def __init__(
+        self, plan: TrainPlan, rows: Rows, tokenizer: Tokenizer, facts: ModelFacts
+    ) -> None:
+        self._rows = {"train": rows.train, "dev": rows.dev}
         self._tokenizer = tokenizer
         self._prompts = facts.prompts
         self._negatives = plan.integer("negatives")
         self._scale = 1.0 / plan.number("temperature")
         self._sizes = facts.dimensions or (facts.dimension,)
 
-    def collate(self, rows: Sequence[Row]) -> Batch:
-        """Return the tokens of ``rows``."""
+    def pieces(self, part: str, indices: Sequence[int]) -> list[Batch]:
+        """Return the tokens of a batch as one piece: every passage is contrasted with all."""
+        rows = [self._rows[part][i] for i in indices]
         negatives = [text for row in rows for text in self._own(row)]
-        return Batch(
+        made = Batch(
             query=self._tokens([str(row["query"]) for row in rows], "query"),
             positive=self._tokens([str(row["positive"]) for row in rows], "document"),
             negative=self._tokens(negatives, "document") if negatives else None,
         )
+        return [made]
 
     def _own(self, row: Row) -> list[str]:
         found = row.get("negatives") or []

@@ -102,7 +102,8 @@ def _files(pattern: str) -> list[Path]:
 BACKEND = Backend(
     name="mlx",
     title="MLX: Apple silicon, and Linux CPUs",
-    train_cells=train_cells(("contrastive",), ("full", "lora"), DEVICES),
-    serve_cells=serve_cells(("base", "full", "peft"), ("contrastive",), DEVICES),
+    train_cells=train_cells(("contrastive",), ("full", "lora"), DEVICES)
+    | train_cells(("causal_lm",), ("full", "lora", "dora", "qlora"), DEVICES),
+    serve_cells=serve_cells(("base", "full", "peft"), ("contrastive", "causal_lm"), DEVICES),
     detect=detect,
 )

@@ -7,13 +7,14 @@ from pathlib import Path
 from ragd_tune.errors import UsageError
 from ragd_tune_mlx import folder, lora
 from ragd_tune_mlx.embedder import build
+from ragd_tune_mlx.lm.generator import Generator
 from ragd_tune_mlx.serve import Encoder
 
 FORMATS = ("folder",)
 
 
-def export(encoder: Encoder, format_: str, out: Path) -> list[Path]:
-    """Write ``encoder`` under ``out``, an adapter merged into its weights.
+def export(model: Encoder | Generator, format_: str, out: Path) -> list[Path]:
+    """Write ``model`` under ``out``, an adapter merged into its weights.
 
     :raises UsageError: the format is not ``folder``, or ``out`` holds something.
     """
@@ -24,5 +25,7 @@ def export(encoder: Encoder, format_: str, out: Path) -> list[Path]:
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out}: is there already", mend="name a folder that is not")
-    merged = build(encoder.base.recipe, lora.merged(encoder.model, encoder.base.arrays))
-    return folder.write(merged, out, encoder.base.recipe, encoder.facts)
+    if isinstance(model, Generator):
+        return model.export(out)
+    merged = build(model.base.recipe, lora.merged(model.model, model.base.arrays))
+    return folder.write(merged, out, model.base.recipe, model.facts)

@@ -125,3 +125,15 @@ def merged(model: nn.Module, arrays: Mapping[str, mx.array]) -> dict[str, mx.arr
         if isinstance(layer, ADAPTED):
             made[f"{name}.weight"] = layer.fuse().weight
     return made
+
+
+def fuse(model: nn.Module) -> None:
+    """Merge the adapted layers of ``model`` into plain ones, dequantised."""
+    _put(
+        model,
+        {
+            name: layer.fuse(dequantize=True)
+            for name, layer in model.named_modules()
+            if isinstance(layer, ADAPTED)
+        },
+    )

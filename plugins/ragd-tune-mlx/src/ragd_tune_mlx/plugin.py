@@ -10,9 +10,10 @@ from ragd_tune import hookimpl
 from ragd_tune_mlx.detect import BACKEND
 
 if TYPE_CHECKING:
-    from ragd_tune.backends import Backend, Dense, LoadRequest, Model
+    from ragd_tune.backends import Backend, Dense, Limits, LoadRequest, Model
     from ragd_tune.objectives import Rows
     from ragd_tune.plan import Emit, Estimate, Role, TrainPlan, TrainResult
+    from ragd_tune_mlx.lm.generator import Generator
     from ragd_tune_mlx.serve import Encoder
 
 
@@ -40,7 +41,11 @@ def ragd_tune_train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
 
 @hookimpl
 def ragd_tune_load_adapter(request: LoadRequest) -> Model:
-    """Load a base, a tuned folder, or a base with a LoRA adapter on it."""
+    """Load a base, a tuned folder, or a base with an adapter on it."""
+    if request.objective == "causal_lm":
+        from ragd_tune_mlx.lm.generator import load as load_generator
+
+        return load_generator(request)
     from ragd_tune_mlx.serve import load
 
     return load(request)
@@ -53,8 +58,14 @@ def ragd_tune_embed(model: Model, texts: Sequence[str], role: Role) -> Dense:
 
 
 @hookimpl
+def ragd_tune_generate(model: Model, prompts: Sequence[str], limits: Limits) -> list[str]:
+    """Return one completion a prompt."""
+    return cast("Generator", model).generate(prompts, limits)
+
+
+@hookimpl
 def ragd_tune_export(model: Model, format: str, out: Path) -> list[Path]:
-    """Write the format ``folder``: one that sentence-transformers loads by its path."""
+    """Write the format ``folder``: one that the libraries load by its path."""
     from ragd_tune_mlx.export import export
 
-    return export(cast("Encoder", model), format, out)
+    return export(cast("Encoder | Generator", model), format, out)

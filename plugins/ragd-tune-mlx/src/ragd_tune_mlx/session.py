@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import mlx.core as mx
@@ -55,3 +56,19 @@ def quiet() -> Iterator[None]:
         hf.set_verbosity(level)
         if bars:
             hf.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def uncompiled(device: Device) -> Iterator[None]:
+    """Compute mlx-lm's compiled functions as they are written, on a processor.
+
+    There MLX would call a C++ compiler, and write below ``/tmp``.
+    """
+    if device != "cpu" or "MLX_DISABLE_COMPILE" in os.environ:
+        yield
+        return
+    mx.disable_compile()
+    try:
+        yield
+    finally:
+        mx.enable_compile()

@@ -2,60 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import math
 import shutil
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from importlib import metadata
 from itertools import pairwise
 
 import mlx.core as mx
 
-from ragd_tune.interchange import peft
-from ragd_tune.interchange.lora import Lora
 from ragd_tune.objectives import Rows
-from ragd_tune.plan import Emit, Estimate, Event, ModelFacts, TrainPlan, TrainResult
+from ragd_tune.plan import Emit, Estimate, Event, TrainPlan, TrainResult
 from ragd_tune.training import measured, memory
-from ragd_tune.training.bases import portable_name, prompts
 from ragd_tune.training.course import Course
 from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import Job
-from ragd_tune.training.targets import choose
-from ragd_tune_mlx import contrastive, folder, lora, recipe
-from ragd_tune_mlx.embedder import Embedder, build, read_arrays
-from ragd_tune_mlx.recipe import Recipe
-from ragd_tune_mlx.session import fits, on
-from ragd_tune_mlx.tokens import Tokenizer
-from ragd_tune_mlx.trainer import Trainer
+from ragd_tune_mlx import prepare as encoders
+from ragd_tune_mlx.lm import prepare as causal
+from ragd_tune_mlx.session import fits, on, uncompiled
+from ragd_tune_mlx.trainee import Trainee
 
 LIBRARIES = ("mlx", "mlx-lm", "transformers", "ragd-tune-mlx")
 ENOUGH_SECONDS = 12.0
 
 
-@dataclass(kw_only=True)
-class Trainee:
-    """A model made ready for a plan."""
-
-    recipe: Recipe
-    model: Embedder
-    facts: ModelFacts
-    trainer: Trainer
-
-
 def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
     """Do what the hook promises: see ``ragd_tune.hookspecs.ragd_tune_train``."""
-    with on(plan.device), fits(plan):
-        steps, made = measured.settle(plan, rows, emit, estimate)
+    with at_work(plan):
+        steps, made = measured.settle(plan, rows_of(plan, rows), emit, estimate)
         emit(Event(type="load", message=plan.base.name))
         trainee = prepare(plan, rows)
-        job = Job(plan=plan, rows=rows, emit=emit, steps=steps, trainer=trainee.trainer)
+        if trainee.note:
+            emit(Event(type="log", message=trainee.note))
+        job = Job(plan=plan, rows=trainee.rows, emit=emit, steps=steps, trainer=trainee.trainer)
         job.run()
         _write(plan, trainee, job.progress.step)
     seconds, progress = job.elapsed(), job.progress
     emit(Event(type="done", step=progress.step, steps=progress.step, seconds=seconds))
     return TrainResult(
-        format="peft" if plan.tuning == "lora" else "full",
+        format="full" if plan.tuning == "full" else "peft",
         steps=progress.step,
         seconds=seconds,
         peak_bytes=max(memory.peak_bytes(), mx.get_peak_memory()),
@@ -69,38 +56,22 @@ def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
     )
 
 
+@contextlib.contextmanager
+def at_work(plan: TrainPlan) -> Iterator[None]:
+    """Compute where the plan says, and turn a lack of memory into words."""
+    with on(plan.device), uncompiled(plan.device), fits(plan):
+        yield
+
+
+def rows_of(plan: TrainPlan, rows: Rows) -> Rows:
+    """Return the rows that steps are counted in: those of a language model may have to fit."""
+    return causal.read(plan, rows)[1].rows if plan.objective == "causal_lm" else rows
+
+
 def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
     """Load the base and put in what the plan tunes."""
-    found = recipe.read(plan.base.path, name=plan.base.name)
-    facts = _facts(plan, found)
-    model = build(found, read_arrays(found))
-    if plan.tuning == "lora":
-        inner = model.transformer
-        model.freeze()
-        lora.add(
-            inner,
-            choose(lora.linear_names(inner), plan.options["lora_targets"]),
-            rank=plan.integer("lora_rank"),
-            alpha=plan.number("lora_alpha"),
-            dropout=plan.number("lora_dropout"),
-            seed=plan.seed,
-        )
-    tokenizer = Tokenizer(found.folder, length=facts.max_length, lowercase=found.lowercase)
-    task = contrastive.Contrastive(plan, tokenizer, facts)
-    trainer = Trainer(plan, rows, model, task)
-    return Trainee(recipe=found, model=model, facts=facts, trainer=trainer)
-
-
-def _facts(plan: TrainPlan, found: Recipe) -> ModelFacts:
-    """Return what the model will be."""
-    own = found.facts
-    return replace(
-        own,
-        max_length=min(plan.integer("max_length"), own.max_length),
-        prompts=prompts(plan, own),
-        normalise=True,  # the objective is over cosines
-        dimensions=contrastive.dimensions(plan, own.dimension),
-    )
+    prepares = {"causal_lm": causal.prepare, "contrastive": encoders.prepare}
+    return prepares[plan.objective](plan, rows)
 
 
 def _write(plan: TrainPlan, trainee: Trainee, step: int) -> None:
@@ -116,16 +87,7 @@ def _write(plan: TrainPlan, trainee: Trainee, step: int) -> None:
     for place in (part, plan.out):
         shutil.rmtree(place, ignore_errors=True)
     part.mkdir(parents=True)
-    if plan.tuning == "lora":
-        adapter = Lora(
-            parts=lora.read(trainee.model.transformer),
-            dropout=plan.number("lora_dropout"),
-            base_name=portable_name(plan.base),
-            task="FEATURE_EXTRACTION",
-        )
-        peft.write(adapter, part)
-    else:
-        folder.write(trainee.model, part, trainee.recipe, trainee.facts)
+    trainee.save(part)
     part.replace(plan.out)
 
 
@@ -135,11 +97,12 @@ def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
     One step on the most expensive batch warms up and shows the peak of memory; then up to five
     batches, spread over the order of cost, are timed, for 12 seconds at the most.
     """
-    with on(plan.device), fits(plan):
-        first = Course.of(plan, rows.train).epoch(0)
-        groups = measured.sample(rows.train, first, max_length=plan.integer("max_length"))
+    with at_work(plan):
+        made = rows_of(plan, rows)
+        first = Course.of(plan, made.train).epoch(0)
+        groups = measured.sample(made.train, first, max_length=plan.integer("max_length"))
         times = _time(plan, rows, groups)
-        return measured.estimated(plan, rows, times, peak=mx.get_peak_memory())
+        return measured.estimated(plan, made, times, peak=mx.get_peak_memory())
 
 
 def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:

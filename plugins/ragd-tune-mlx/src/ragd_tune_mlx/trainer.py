@@ -12,7 +12,6 @@ import mlx.nn as nn
 from mlx.optimizers import AdamW, clip_grad_norm
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
-from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import TrainPlan
 from ragd_tune.training.course import rate
 from ragd_tune.training.faults import diverged
@@ -25,12 +24,15 @@ STATE = "state.safetensors"
 class Task(Protocol):
     """An objective as a framework sees it."""
 
-    def collate(self, rows: Sequence[Row]) -> Any:
-        """Return what :meth:`loss` reads."""
+    def pieces(self, part: str, indices: Sequence[int]) -> Sequence[Any]:
+        """Return what :meth:`loss` reads of a batch: one piece, or several computed in turn.
+
+        :param part: ``train`` or ``dev``, which the indices count in.
+        """
         ...
 
-    def loss(self, model: Any, batch: Any) -> mx.array:
-        """Return the mean loss of a batch, a scalar."""
+    def loss(self, model: Any, piece: Any) -> mx.array:
+        """Return the piece's share of the batch's loss, a scalar; shares are summed."""
         ...
 
 
@@ -41,9 +43,8 @@ class Trainer:
     format of the forward pass.
     """
 
-    def __init__(self, plan: TrainPlan, rows: Rows, model: nn.Module, task: Task) -> None:
+    def __init__(self, plan: TrainPlan, model: nn.Module, task: Task) -> None:
         self.plan = plan
-        self.rows = rows
         self.model = model
         self.task = task
         # Sorted: sums over all weights, as the norm of a gradient, must not depend on an order.
@@ -62,9 +63,9 @@ class Trainer:
         made = [(name, self._cast(value)) for name, value in weights.items()]
         self.model.update(tree_unflatten(made))
 
-    def _loss(self, weights: Arrays, batch: Any) -> mx.array:
+    def _loss(self, weights: Arrays, piece: Any) -> mx.array:
         self._put(weights)
-        return self.task.loss(self.model, batch)
+        return self.task.loss(self.model, piece)
 
     def run(self, batches: Iterator[list[int]], *, start: int, steps: int, done: StepDone) -> None:
         """Take one step for each of ``batches``.
@@ -72,19 +73,18 @@ class Trainer:
         :raises TrainingDivergedError: the loss is not a number.
         """
         for step, indices in enumerate(batches, start):
-            value = self._step(step, steps, [self.rows.train[i] for i in indices])
+            value = self._step(step, steps, indices)
             if done(step + 1, value, len(indices)):
                 return
 
-    def _step(self, step: int, steps: int, rows: Sequence[Row]) -> float:
+    def _step(self, step: int, steps: int, indices: Sequence[int]) -> float:
         plan = self.plan
         peak = plan.number("learning_rate")
         # Each step's dropout depends on its number alone: a resumed run needs no state of MLX's
         # generator, which can be read and not written.
         mx.random.seed(plan.seed * 1_000_003 + step)
         self.model.train()
-        loss, gradients = self._gradients(self.weights, self.task.collate(rows))
-        value = float(loss.item())
+        value, gradients = self._summed(self.task.pieces("train", indices))
         if not math.isfinite(value):
             raise diverged(step + 1, value, peak)
         bound = plan.number("max_grad_norm")
@@ -94,6 +94,16 @@ class Trainer:
         share = rate(step, steps=steps, warmup=warmup, schedule=shape)
         self.weights = self.adamw.step(gradients, self.weights, peak * share)
         return value
+
+    def _summed(self, pieces: Sequence[Any]) -> tuple[float, Arrays]:
+        """Return loss and gradients of a batch; one piece is held at a time."""
+        value, total = 0.0, dict[str, mx.array]()
+        for piece in pieces:
+            loss, gradients = self._gradients(self.weights, piece)
+            mx.eval(loss, gradients)
+            value += float(loss.item())
+            total = {n: total[n] + g if total else g for n, g in gradients.items()}
+        return value, total
 
     def finish(self) -> None:
         """Leave ``model`` with the trained weights, in float32 and without dropout."""
@@ -106,8 +116,8 @@ class Trainer:
         self.model.eval()
         losses = []
         for indices in batches:
-            batch = self.task.collate([self.rows.dev[i] for i in indices])
-            losses.append(float(self._loss(self.weights, batch).item()))
+            pieces = self.task.pieces("dev", indices)
+            losses.append(sum(float(self._loss(self.weights, one).item()) for one in pieces))
         return sum(losses) / len(losses)
 
     def save(self, folder: Path) -> None:

@@ -1,0 +1,191 @@
+"""A loaded language model: the handle that the core keeps, and the texts it generates."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx_lm.models.cache import make_prompt_cache
+
+from ragd_tune.backends import Limits, LoadRequest
+from ragd_tune.errors import BaseMismatchError, TuneError
+from ragd_tune.interchange import peft
+from ragd_tune.interchange.lora import Lora
+from ragd_tune.objectives import Frame, before_stop, frame_of
+from ragd_tune.plan import ModelFacts
+from ragd_tune_mlx import lora
+from ragd_tune_mlx.lm import base, folder
+from ragd_tune_mlx.session import on, uncompiled
+
+_log = logging.getLogger(__name__)
+
+
+class Base:
+    """A base's model; the models with adapters use its arrays, and nothing writes to them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+
+_bases: WeakValueDictionary[tuple[str, ...], Base] = WeakValueDictionary()
+"""Bases that some open handle uses, by fingerprint, place, device and bits."""
+
+
+class Generator:
+    """A loaded language model; :attr:`facts` says what it is."""
+
+    def __init__(
+        self, base: Base, model: Any, frame: Frame, facts: ModelFacts, request: LoadRequest
+    ) -> None:
+        self._base: Base | None = base
+        self._model: Any = model
+        self._frame = frame
+        self._facts = facts
+        self.request = request
+        self._ends = _ends(request, frame)
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What was loaded."""
+        return self._facts
+
+    @property
+    def model(self) -> Any:
+        """The loaded model.
+
+        :raises TuneError: it was closed.
+        """
+        if self._model is None:
+            raise TuneError("this model was closed")
+        return self._model
+
+    def generate(self, prompts: Sequence[str], limits: Limits) -> list[str]:
+        """Return one completion a prompt: greedy at temperature 0, else drawn."""
+        device = self.request.device
+        with on(device), uncompiled(device):
+            return [self._answer(self._ids(prompt, limits), limits) for prompt in prompts]
+
+    def _ids(self, prompt: str, limits: Limits) -> list[int]:
+        room = max(1, self._facts.max_length - limits.max_tokens)
+        system = getattr(limits, "system", "") or self._facts.prompts.get("system", "")
+        found = self._frame.prompt(prompt, system=system, room=room)
+        if found.cut:
+            _log.warning("a prompt was %d tokens too long and was cut in its middle", found.cut)
+        tokenizer: Any = self._frame.tokenizer
+        return list(found.ids)[-room:] or [int(tokenizer.pad_token_id)]
+
+    def _answer(self, ids: list[int], limits: Limits) -> str:
+        cache = make_prompt_cache(self.model)
+        said: list[int] = []
+        given = mx.array([ids])
+        for _ in range(limits.max_tokens):
+            logits = self.model(given, cache=cache)[0, -1].astype(mx.float32)
+            token = int(_chosen(logits, limits.temperature).item())
+            if token in self._ends:
+                break
+            said.append(token)
+            if limits.stop and any(one and one in self._text(said) for one in limits.stop):
+                break
+            given = mx.array([[token]])
+        return before_stop(self._text(said), limits.stop)
+
+    def _text(self, ids: list[int]) -> str:
+        tokenizer: Any = self._frame.tokenizer
+        return str(tokenizer.decode(ids, skip_special_tokens=True))
+
+    def logits(self, ids: Sequence[int]) -> Any:
+        """Return the logits after each token of ``ids``, float32 (tokens, vocabulary)."""
+        from ragd_tune_mlx.weights import as_numpy
+
+        device = self.request.device
+        with on(device), uncompiled(device):
+            return as_numpy(self.model(mx.array([list(ids)]))[0])
+
+    def close(self) -> None:
+        """Give the memory back; the base stays while another handle uses it."""
+        self._model = self._base = None
+        gc.collect()
+        mx.clear_cache()
+
+    def export(self, out: Path) -> list[Path]:
+        """Write the model under ``out`` in float32, an adapter merged into its weights."""
+        with on(self.request.device):
+            model = base.shared(self.model)
+            lora.fuse(model)
+            return folder.save(model, _folder(self.request), out)
+
+
+def _chosen(logits: mx.array, temperature: float) -> mx.array:
+    if temperature == 0:
+        return mx.argmax(logits)
+    return mx.random.categorical(logits / temperature)
+
+
+def _folder(request: LoadRequest) -> Path:
+    whole = request.format == "full" and request.adapter is not None
+    return request.adapter if whole and request.adapter is not None else request.base.path
+
+
+def _ends(request: LoadRequest, frame: Frame) -> frozenset[int]:
+    return base.end_tokens(_folder(request), frame.tokenizer)
+
+
+def load(request: LoadRequest) -> Generator:
+    """Load what ``request`` names: a base, a tuned folder, or a base with an adapter on it.
+
+    :raises BaseMismatchError: the adapter was trained on four bits that this base does not give.
+    :raises TuneError: the files do not make a model.
+    """
+    facts, place, name = request.facts, _folder(request), request.base.name
+    tokenizer = base.load_tokenizer(place, name)
+    frame = frame_of(tokenizer, facts.settings.get("chat_template") if facts else "auto")
+    limit = base.context(base.config_of(place, name), tokenizer)
+    if facts is None:
+        settings = {"chat_template": frame.chat}
+        facts = ModelFacts(max_length=limit, normalise=False, settings=settings)
+    adapter = None
+    if request.format == "peft":
+        assert request.adapter is not None
+        adapter = peft.read(request.adapter)
+        _same_bits(request, adapter, facts)
+    with on(request.device), uncompiled(request.device):
+        found = _base(request, place, facts)
+        model = base.shared(found.model)
+        if adapter is not None:
+            lora.attach(model, adapter, where=str(request.adapter))
+    length = min(request.max_length or facts.max_length, facts.max_length, limit)
+    return Generator(found, model, frame, replace(facts, max_length=length), request)
+
+
+def _base(request: LoadRequest, place: Path, facts: ModelFacts) -> Base:
+    bits = str(facts.settings.get("quantised") or "")
+    if bits not in {"", base.FOUR_BITS}:
+        raise _other_bits(request, f"on {bits}, which only the backend that made it has")
+    key = (request.base.fingerprint, str(place), request.device, bits)
+    known = _bases.get(key)
+    if known is None:
+        known = Base(base.load_model(place, request.base.name, four_bits=bool(bits)))
+        _bases[key] = known
+    if bits and base.numbers(known.model) != facts.settings.get("quantised_base"):
+        raise _other_bits(request, "on four bits of the base that come out otherwise here")
+    return known
+
+
+def _same_bits(request: LoadRequest, adapter: Lora, facts: ModelFacts) -> None:
+    told = str((adapter.quantised or {}).get("quantised") or "")
+    if told != str(facts.settings.get("quantised") or ""):
+        raise _other_bits(request, f"on four bits ({told}), and the facts of the model say nothing")
+
+
+def _other_bits(request: LoadRequest, why: str) -> BaseMismatchError:
+    return BaseMismatchError(
+        f"{request.adapter}: was trained {why}",
+        mend="load it where it was trained, or train it again with --tuning lora",
+    )
