@@ -92,10 +92,22 @@ def _config(path: Path) -> dict[str, Any]:
     return value
 
 
-def _check(folder: Path, config: Mapping[str, Any]) -> None:
+def check_type(folder: Path) -> None:
+    """Refuse an adapter that is not LoRA, before a library guesses what it is.
+
+    :raises RefusedAdapterError: names what it is.
+    """
+    _check_type(folder, _config(folder / CONFIG))
+
+
+def _check_type(folder: Path, config: Mapping[str, Any]) -> None:
     kind = config.get("peft_type")
     if kind != "LORA":
         raise RefusedAdapterError(f"{folder}: is {kind}, and only LoRA crosses between backends")
+
+
+def _check(folder: Path, config: Mapping[str, Any]) -> None:
+    _check_type(folder, config)
     for key, meaning in _CANNOT:
         if config.get(key):
             raise _does_not_cross(folder, meaning)

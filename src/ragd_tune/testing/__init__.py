@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ragd_tune.testing.backend_suite import BackendSuite as BackendSuite
+    from ragd_tune.testing.interchange_suite import InterchangeSuite as InterchangeSuite
     from ragd_tune.testing.kind_suite import KindSuite as KindSuite
     from ragd_tune.testing.minimum import Minimum as Minimum
     from ragd_tune.testing.samples import contrastive_rows as contrastive_rows
@@ -18,13 +19,21 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "BackendSuite": "backend_suite",
+    "InterchangeSuite": "interchange_suite",
     "KindSuite": "kind_suite",
     "Minimum": "minimum",
     "contrastive_rows": "samples",
     "tiny_data": "samples",
 }
 
-__all__ = ["BackendSuite", "KindSuite", "Minimum", "contrastive_rows", "tiny_data"]
+__all__ = [
+    "BackendSuite",
+    "InterchangeSuite",
+    "KindSuite",
+    "Minimum",
+    "contrastive_rows",
+    "tiny_data",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -17,7 +17,8 @@ pytest.register_assert_rewrite(
     *(
         f"ragd_tune.testing.{name}"
         for name in (
-            *("declaring", "kind_suite", "probe", "serving", "stopping", "training"),
+            *("declaring", "interchange_suite", "kind_suite", "probe", "serving"),
+            *("stopping", "training"),
             *("objectives.checks", "objectives.contrastive", "objectives.late_interaction"),
             "objectives.relevance",
         )

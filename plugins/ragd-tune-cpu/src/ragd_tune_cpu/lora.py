@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers.base import BaseModel as Network
 
 from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.interchange.peft import check_type
 from ragd_tune.options import Value
 from ragd_tune.plan import BaseModel, TrainPlan
 from ragd_tune.training.bases import portable_name
@@ -134,9 +135,9 @@ def merge(model: Network, adapter: Path) -> None:
     for name in (CONFIG, WEIGHTS):
         if not (adapter / name).is_file():
             raise TuneError(f"{adapter}: is no PEFT adapter: {name} is missing")
+    check_type(adapter)
     config = PeftConfig.from_pretrained(str(adapter))
-    if not isinstance(config, LoraConfig):
-        raise TuneError(f"{adapter}: is {config.peft_type}, and only LoRA is loaded")
+    assert isinstance(config, LoraConfig)
     config.base_model_name_or_path = None  # the core has compared fingerprints; names say less
     inner = _encoder(model)
     try:

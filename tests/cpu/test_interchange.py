@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from ragd_tune.testing import InterchangeSuite
+from ragd_tune.testing.tiny import tiny_encoder
+from ragd_tune.testing.tiny_lm import tiny_lm
+
+
+class TestCpuAndPeft(InterchangeSuite):
+    backend = "cpu"
+
+    def base_of(self, objective: str, folder: Path) -> Path:
+        return tiny_lm(folder) if objective == "causal_lm" else tiny_encoder(folder)
