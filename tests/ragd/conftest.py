@@ -71,6 +71,11 @@ class HostIndex:
                 "CREATE VIRTUAL TABLE IF NOT EXISTS chunks_fts USING fts5("
                 "content, chunk_id UNINDEXED, document_id UNINDEXED, tokenize='porter unicode61')"
             )
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS indexed_documents"
+                " (document_id TEXT PRIMARY KEY, indexed_at TEXT)"
+            )
+            database.execute("INSERT INTO indexed_documents VALUES (?, 'then')", (document,))
             database.executemany(
                 "INSERT INTO chunks_fts VALUES (?, ?, ?)",
                 [(text, chunk, document) for chunk, text in chunks.items()],

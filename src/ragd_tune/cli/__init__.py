@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "train": "train:train",
     "evaluate": "evaluate:evaluate",
     "adapters": "adapters:adapters",
+    "host": "host:host",
     "plugins": "plugins:plugins",
     "doctor": "plugins:doctor",
 }
@@ -29,6 +30,7 @@ _HELP = {
     "train": "Fine-tune a model, prove the result, and keep it.",
     "evaluate": "Compare an adapter with what it would replace.",
     "adapters": "List, activate, roll back, verify, export and import adapters.",
+    "host": "Show and change how ragd uses what was tuned.",
     "plugins": "Show backends and kinds of model, and what they can do here.",
     "doctor": "Look at this machine and say what is missing.",
 }

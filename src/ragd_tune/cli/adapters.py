@@ -122,19 +122,45 @@ def report(adapter: str, file: Path, *, record: int | None) -> None:
 @adapters.command()
 @click.argument("adapter")
 @click.option("--force", is_flag=True, help="Activate it though its proof does not carry it.")
+@click.option("--data", type=_PATH, help="Held-out queries by which ragd's thresholds are found.")
+@click.option("--dry-run", is_flag=True, help="Show what would change in ragd; change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--no-host", is_flag=True, help="Leave ragd alone; only note it in the store.")
 @_JSON
-def activate(adapter: str, *, force: bool, as_json: bool) -> None:
-    """Let ADAPTER serve; exit 3 if it is not proven better and not forced."""
+def activate(
+    adapter: str,
+    *,
+    force: bool,
+    data: Path | None,
+    dry_run: bool,
+    yes: bool,
+    no_host: bool,
+    as_json: bool,
+) -> None:
+    """Let ADAPTER serve; exit 3 if it is not proven better and not forced.
+
+    Where ragd is set up, its configuration is switched over, too, after its documents were
+    embedded again into an index of their own; the old index stays.
+    """
+    from ragd_tune.cli import hosted
     from ragd_tune.registry import discover
 
     store = _store()
     entry = store.get(adapter)
     slot = discover().kind(entry.kind).serves
+    if slot == "embedder" and not no_host and hosted.found():
+        hosted.activate(entry.id, data=data, force=force, dry_run=dry_run, yes=yes, json=as_json)
+        return
+    if dry_run:
+        click.echo("ragd would not change")
+        return
     change = store.activate(entry.id, slot, force=force)
     if as_json:
         show_json(change.model_dump(mode="json", by_alias=True))
         return
     click.echo(f"{entry.shown} is the active {slot}")
+    if slot == "reranker":
+        hosted.tell_reranker()
     click.echo(f"the way back: ragd-tune adapters rollback {slot}")
 
 
@@ -144,11 +170,20 @@ def activate(adapter: str, *, force: bool, as_json: bool) -> None:
 )
 @_JSON
 def rollback(slot: str, *, as_json: bool) -> None:
-    """Undo the last activation of SLOT (embedder unless given)."""
-    change = _store().rollback(slot)
+    """Undo the last activation of SLOT (embedder unless given), in ragd as well."""
+    from ragd_tune.cli import hosted
+
+    notes: tuple[str, ...] = ()
+    if slot == "embedder" and hosted.found():
+        notes = hosted.roll_back()
+    else:
+        _store().rollback(slot)
+    change = _store().history()[-1]
     if as_json:
         show_json(change.model_dump(mode="json", by_alias=True))
         return
+    for note in notes:
+        click.echo(note)
     click.echo(f"the {slot} is now {change.id[:12] if change.id else 'the bare base model'}")
 
 

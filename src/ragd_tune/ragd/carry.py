@@ -19,11 +19,11 @@ def same(old: Any, new: Any, name: str) -> Any:
     return new.get_or_create_collection(name, metadata=old.get_collection(name).metadata)
 
 
-def copy_collection(old: Any, new: Any, name: str) -> None:
+def copy_collection(old: Any, new: Any, name: str, *, adding: bool) -> None:
     """Copy what is not a chunk (records of documents, images) with the vectors that it has."""
     source, target = old.get_collection(name), same(old, new, name)
     ids = chroma.all_ids(source)
-    gone = sorted(set(chroma.all_ids(target)) - set(ids))
+    gone = [] if adding else sorted(set(chroma.all_ids(target)) - set(ids))
     if gone:
         target.delete(ids=gone)
     for part in chroma.batches(ids, 500):
@@ -36,18 +36,39 @@ def copy_collection(old: Any, new: Any, name: str) -> None:
         )
 
 
-def copy_words(source: Path, target: Path) -> None:
+def copy_words(source: Path, target: Path, *, adding: bool) -> None:
     """Copy ragd's keyword index; it holds no vectors, so it fits every model."""
     if not (source / WORDS).is_file():
         return
+    if adding and (target / WORDS).is_file():
+        _add_words(source, target)
+        return
     draft = target / f"{WORDS}.draft"
     draft.unlink(missing_ok=True)
-    address = f"{(source / WORDS).resolve().as_uri()}?mode=ro"
     with (
-        contextlib.closing(sqlite3.connect(address, uri=True, timeout=30)) as old,
+        contextlib.closing(sqlite3.connect(_address(source), uri=True, timeout=30)) as old,
         contextlib.closing(sqlite3.connect(draft)) as copy,
     ):
         old.backup(copy)
     files.sync_file(draft)
     files.rename(draft, target / WORDS)
     files.sync_dir(target)
+
+
+def _add_words(source: Path, target: Path) -> None:
+    """Add the rows of chunks that the target does not have, in one transaction."""
+    with contextlib.closing(sqlite3.connect(target / WORDS, uri=True, timeout=30)) as new:
+        new.execute("ATTACH DATABASE ? AS old", (_address(source),))
+        with new:
+            new.execute(
+                "INSERT INTO chunks_fts (content, chunk_id, document_id) SELECT content, chunk_id,"
+                " document_id FROM old.chunks_fts WHERE chunk_id NOT IN"
+                " (SELECT chunk_id FROM main.chunks_fts)"
+            )
+            new.execute(
+                "INSERT OR IGNORE INTO indexed_documents SELECT * FROM old.indexed_documents"
+            )
+
+
+def _address(folder: Path) -> str:
+    return f"{(folder / WORDS).resolve().as_uri()}?mode=ro"

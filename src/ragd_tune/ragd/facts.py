@@ -65,6 +65,14 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "divisor": ("search_tuning", "bm25_normalisation_divisor"),
     "limit": ("retrieval", "default_limit"),
 }
+WRITTEN: Mapping[tuple[str, str], str] = {
+    ("embedding", "model"): "model",
+    ("embedding", "dimension"): "dimension",
+    ("storage", "chroma_dir"): "chroma_dir",
+    ("retrieval", "min_score"): "min_score",
+    ("chat", "min_relevance"): "min_relevance",
+}
+"""The keys that an activation writes, and the facts that they are."""
 _TYPES: Mapping[str, type] = {
     **dict.fromkeys(("dimension", "batch_size", "limit"), int),
     **dict.fromkeys(("min_score", "min_relevance", "divisor"), float),

@@ -40,7 +40,7 @@ def get_embedder(
     :raises UsageError: the configuration names none.
     """
     facts = host_config(config)
-    documents = _documents(facts, home, registry)
+    documents = open_documents(facts, home=home, registry=registry)
     queries = _queries(facts, documents, home, registry)
     _check_index(facts, documents)
     return HostEmbedder(facts.model, documents, queries)
@@ -93,7 +93,13 @@ def view_home(model: str) -> Path | None:
     return Path(model).parent.parent if view_id(model) else None
 
 
-def _documents(facts: HostConfig, home: Path | None, registry: Registry | None) -> Embedder:
+def open_documents(
+    facts: HostConfig, *, home: Path | None = None, registry: Registry | None = None
+) -> Embedder:
+    """Return what embeds documents by ragd's configuration; it is loaded at the first call.
+
+    :raises StoreError: the adapter is missing or damaged; names it, and the way back.
+    """
     from ragd_tune.serve import load_base
 
     ref = adapter_of(facts)

@@ -50,6 +50,7 @@ def reindex(
     target: Path,
     embedder: Embedder,
     *,
+    adding: bool = False,
     batch: int = SAMPLE,
     scratch: Path | None = None,
     progress: Progress = _silent,
@@ -57,8 +58,9 @@ def reindex(
     """Bring the index in ``target`` to hold every chunk of ``source``, embedded by ``embedder``.
 
     Chunks that are there with the same text and metadata are not embedded again, so the same call
-    goes on after whatever ended it. Chunks that ``source`` no longer has are taken out.
+    goes on after whatever ended it. Chunks that ``source`` does not have are taken out.
 
+    :param adding: only add what ``target`` lacks: it is in use, and may hold more than ``source``.
     :param batch: chunks that are embedded at a time.
     :param scratch: where the snapshot of ``source`` is kept meanwhile.
     :raises StoreError: ``target`` holds another space, or a check failed; ``target`` stays marked
@@ -66,20 +68,21 @@ def reindex(
     :raises DataError: ragd has indexed nothing in ``source``.
     """
     start = time.perf_counter()
-    marker = _begin(source, target, embedder)
+    marker = _begin(source, target, embedder, adding=adding)
     others = sorted(chroma.names_in(source) - {DOCUMENTS})
     with chroma.reading(source, scratch=scratch, vectors=others) as old:
         new = chroma.open_client(target)
         try:
             _must_be_readable(source, target)
-            embedded, removed = _copy_chunks(old, new, embedder, batch, progress)
+            removed = 0 if adding else _take_out(old, new)
+            embedded = _copy_chunks(old, new, embedder, batch, progress)
             for name in others:
-                carry.copy_collection(old, new, name)
-            total = _check(old, new, embedder)
+                carry.copy_collection(old, new, name, adding=adding)
+            total = _check(old, new, embedder, adding=adding)
         finally:
             chroma.close_client(new)
-    carry.copy_words(source, target)
-    replace_state(marker, "ready").write(target)
+    carry.copy_words(source, target, adding=adding)
+    marker.model_copy(update={"state": "ready"}).write(target)
     return Reindexed(
         chunks=total, embedded=embedded, removed=removed, seconds=time.perf_counter() - start
     )
@@ -109,19 +112,30 @@ def measure(chroma_dir: Path, embedder: Embedder, *, sample: int = SAMPLE) -> fl
     return (time.perf_counter() - start) * len(ids) / len(texts)
 
 
+def differs(chroma_dir: Path, embedder: Embedder, *, tolerance: float = 1e-3) -> bool:
+    """Say whether a sample of an index's vectors is not what ``embedder`` makes of their texts."""
+    import numpy as np
+
+    with chroma.reading(chroma_dir, vectors=[DOCUMENTS]) as client:
+        collection = client.get_collection(DOCUMENTS)
+        ids = chroma.all_ids(collection)
+        picked = random.Random(1).sample(ids, min(8, len(ids)))
+        texts = [passage(one) for one in chroma.get_chunks(collection, picked)]
+        stored = stored_vectors(collection, picked)
+    own = embedder.embed_documents(texts)
+    return bool(stored.shape != own.shape or np.abs(stored - own).max() > tolerance)
+
+
 def passage(chunk: Chunk) -> str:
     """Return the text that ragd embeds for a chunk: with the context before it that an LLM gave."""
     context = chunk.metadata.get("context")
     return f"{context}\n\n{chunk.text}" if context else chunk.text
 
 
-def replace_state(marker: Marker, state: str) -> Marker:
-    """Return ``marker`` with another state."""
-    return marker.model_copy(update={"state": state})
-
-
-def _begin(source: Path, target: Path, embedder: Embedder) -> Marker:
+def _begin(source: Path, target: Path, embedder: Embedder, *, adding: bool) -> Marker:
     """Mark the target as being built, if it is this model's to build.
+
+    One that is in use is whole at any time, and stays marked as it is.
 
     :raises StoreError: it holds vectors of another space, or vectors that are nobody's.
     """
@@ -142,7 +156,8 @@ def _begin(source: Path, target: Path, embedder: Embedder) -> Marker:
         space=embedder.space, model=embedder.id, name=embedder.model_name,
         dimension=embedder.dimension, source=str(source), state="building",
     )  # fmt: skip
-    marker.write(target)
+    if not adding:
+        marker.write(target)
     return marker
 
 
@@ -158,25 +173,29 @@ def _must_be_readable(source: Path, target: Path) -> None:
         )
 
 
-def _copy_chunks(
-    old: Any, new: Any, embedder: Embedder, batch: int, progress: Progress
-) -> tuple[int, int]:
-    source, target = old.get_collection(DOCUMENTS), carry.same(old, new, DOCUMENTS)
-    ids = chroma.all_ids(source)
-    gone = sorted(set(chroma.all_ids(target)) - set(ids))
+def _take_out(old: Any, new: Any) -> int:
+    """Take chunks out that the source does not have; return their number."""
+    target = carry.same(old, new, DOCUMENTS)
+    gone = sorted(set(chroma.all_ids(target)) - set(chroma.all_ids(old.get_collection(DOCUMENTS))))
     for part in chroma.batches(gone, 500):
         target.delete(ids=list(part))
+    return len(gone)
+
+
+def _copy_chunks(old: Any, new: Any, embedder: Embedder, batch: int, progress: Progress) -> int:
+    """Embed and add what the target lacks; return the number of chunks that were embedded."""
+    source, target = old.get_collection(DOCUMENTS), carry.same(old, new, DOCUMENTS)
+    ids = chroma.all_ids(source)
     done = embedded = 0
     progress(0, len(ids))
     for part in chroma.batches(ids, batch):
         there = {one.id: one for one in chroma.get_chunks(target, part)}
-        wanted = chroma.get_chunks(source, part)
-        todo = [one for one in wanted if there.get(one.id) != one]
+        todo = [one for one in chroma.get_chunks(source, part) if there.get(one.id) != one]
         if todo:
             _put(target, todo, embedder.embed_documents([passage(one) for one in todo]))
         done, embedded = done + len(part), embedded + len(todo)
         progress(done, len(ids))
-    return embedded, len(gone)
+    return embedded
 
 
 def _put(target: Any, chunks: Sequence[Chunk], vectors: Any) -> None:
@@ -188,7 +207,7 @@ def _put(target: Any, chunks: Sequence[Chunk], vectors: Any) -> None:
     )
 
 
-def _check(old: Any, new: Any, embedder: Embedder) -> int:
+def _check(old: Any, new: Any, embedder: Embedder, *, adding: bool) -> int:
     """Compare ids and counts of all collections, and a sample of vectors; return the chunks.
 
     :raises StoreError: something differs; says what.
@@ -197,7 +216,8 @@ def _check(old: Any, new: Any, embedder: Embedder) -> int:
 
     for name in sorted(chroma.names(old)):
         source, target = old.get_collection(name), new.get_collection(name)
-        if chroma.all_ids(source) != chroma.all_ids(target):
+        wanted, there = set(chroma.all_ids(source)), set(chroma.all_ids(target))
+        if wanted - there or (there - wanted and not adding):
             raise _failed(f"{name} has {target.count()} entries, and should have {source.count()}")
     target = new.get_collection(DOCUMENTS)
     ids = chroma.all_ids(target)

@@ -1,0 +1,127 @@
+"""Let ragd use an adapter, and take it back: embed, check, switch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragd_tune.config import ragd_path
+from ragd_tune.pipeline.host_plan import HostPlan, open_adapter
+from ragd_tune.pipeline.workshop import Workshop
+from ragd_tune.ragd import configfile, view
+from ragd_tune.ragd.facts import WRITTEN, host_config
+from ragd_tune.ragd.marker import Marker
+from ragd_tune.ragd.switch import Change, Switch
+from ragd_tune.store import activation
+
+if TYPE_CHECKING:
+    from ragd_tune.ragd.reindex import Reindexed
+
+Progress = Callable[[int, int], None]
+
+
+def host_found() -> Path | None:
+    """Return ragd's configuration; None where ragd was not set up."""
+    path = ragd_path()
+    return path if path.is_file() else None
+
+
+def carry_out(shop: Workshop, plan: HostPlan, *, progress: Progress | None = None) -> Change:
+    """Embed what has to be embedded, check it, and switch ragd over in one step.
+
+    A killed call leaves ragd as it was; the same activation goes on where it was.
+    """
+    store, switch = shop.store, Switch(shop.store, plan.config)
+    with switch.alone():
+        if plan.entry.manifest.side == "both":
+            view.make_view(store, plan.entry, view.open_exporter(store, plan.entry))
+        _index(shop, plan, progress)
+        if plan.calibration is not None:
+            store.record(plan.entry.id, "calibration", plan.calibration.to_json())
+        active = store.active("embedder")
+        return switch.carry_out(
+            plan.before, plan.after, adapter=plan.entry.id,
+            previous=active.id if active else None, forced=plan.forced,
+        )  # fmt: skip
+
+
+def _index(shop: Workshop, plan: HostPlan, progress: Progress | None) -> None:
+    """Build the new index; where ragd has indexed nothing yet, only say whose it will be."""
+    if plan.target is None:
+        return
+    if plan.chunks:
+        build(shop, plan.entry.id, plan.source, plan.target, batch=plan.batch, progress=progress)
+        return
+    with open_adapter(shop, plan.entry.id) as embedder:
+        Marker(
+            space=embedder.space, model=embedder.id, name=embedder.model_name,
+            dimension=embedder.dimension, source=str(plan.source), state="ready",
+        ).write(plan.target)  # fmt: skip
+
+
+def build(
+    shop: Workshop,
+    ref: str,
+    source: Path,
+    target: Path,
+    *,
+    batch: int = 64,
+    adding: bool = False,
+    progress: Progress | None = None,
+) -> Reindexed:
+    """Bring the index in ``target`` to hold what ``source`` holds, embedded by ``ref``.
+
+    ``adding`` only adds what ``target`` lacks.
+    """
+    from ragd_tune.ragd.reindex import reindex
+
+    draft = shop.store.draft()  # the snapshot holds texts: if this dies, the next command sweeps it
+    try:
+        with open_adapter(shop, ref) as embedder:
+            return reindex(
+                source, target, embedder, adding=adding, batch=batch, scratch=draft,
+                progress=progress or (lambda done, total: None),
+            )  # fmt: skip
+    finally:
+        shop.store.discard(draft)
+
+
+def roll_back(shop: Workshop) -> tuple[Change | None, tuple[str, ...]]:
+    """Take the last activation of an embedder back, in ragd's configuration and in the store.
+
+    Return what changed in ragd (None if that activation had not touched it) and what to know.
+
+    :raises StoreError: nothing is left to undo.
+    """
+    store, config = shop.store, ragd_path()
+    switch = Switch(store, config)
+    with switch.alone():
+        active = store.active("embedder")
+        change = switch.in_force()
+        if change is None or active is None or change.adapter != active.id:
+            store.rollback("embedder")
+            return None, ()
+        target = activation.rollback_target(store.layout, "embedder")
+        there = configfile.read(switch.config)
+        kept = switch.kept(change.before)
+        notes: tuple[str, ...] = ()
+        if there != switch.kept(change.after):
+            kept = _taken_back(there, kept, switch.kept(change.after), str(config))
+            notes = (f"{config} was changed since; only what the activation wrote is taken back",)
+        done = switch.carry_out(
+            there, kept, adapter=target[1] if target else None, previous=active.id,
+            undoes=change.number,
+        )  # fmt: skip
+    return done, notes
+
+
+def _taken_back(there: bytes, before: bytes, after: bytes, where: str) -> bytes:
+    """Return ``there`` with the values that the activation wrote set back to what they were."""
+    old, new = (host_config(configfile.parse(raw, where)) for raw in (before, after))
+    back = {
+        key: getattr(old, name)
+        for key, name in WRITTEN.items()
+        if getattr(old, name) != getattr(new, name)
+    }
+    return configfile.edited(there, back, where)
