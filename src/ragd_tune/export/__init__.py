@@ -1,0 +1,8 @@
+"""Tuned models for programs that are not ragd-tune: GGUF files and Ollama's Modelfile."""
+
+from __future__ import annotations
+
+from ragd_tune.export.gguf import convert
+from ragd_tune.export.modelfile import Turns, modelfile, turns_of
+
+__all__ = ["Turns", "convert", "modelfile", "turns_of"]
