@@ -6,6 +6,7 @@ two processes, one for each mode.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,12 +42,13 @@ MakePlan = Callable[..., TrainPlan]
 @pytest.fixture
 def make_plan(tmp_path: Path) -> MakePlan:
     """Return a maker of plans: (base, objective, tuning, options)."""
+    numbers = itertools.count()
 
     def make(
         base: Path, objective: str = "contrastive", tuning: str = "lora", **options: Value
     ) -> TrainPlan:
         own = discover().objectives[objective].options
-        every = (*RUN, *own, *options_of_tuning(tuning))
+        every = (*RUN, *own, *options_of_tuning(tuning), *detect.OPTIONS)
         values = {option.name: option.default for option in every}
         return TrainPlan(
             kind="any",
@@ -58,7 +60,7 @@ def make_plan(tmp_path: Path) -> MakePlan:
             base=BaseModel(name="tiny", path=base, fingerprint="f" * 64, source="hub"),
             data_fingerprint="d",
             rows_fingerprint="r",
-            out=tmp_path / f"run-{len(list(tmp_path.iterdir()))}" / "out",
+            out=tmp_path / f"run-{next(numbers)}" / "out",
             options={**values, **QUICK, **options},
         )
 

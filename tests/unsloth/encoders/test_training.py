@@ -12,6 +12,7 @@ import pytest
 from ragd_tune.backends import LoadRequest
 from ragd_tune.errors import TuneError, UsageError
 from ragd_tune.plan import BaseModel, TrainPlan
+from ragd_tune.testing import contrastive_rows
 from ragd_tune.testing.tiny import tiny_encoder
 from ragd_tune_unsloth import safe
 
@@ -73,7 +74,7 @@ def test_an_architecture_that_unsloth_does_not_know_names_the_backend_that_takes
 
     base = tiny_encoder(tmp_path, "nomic_bert")
     with pytest.raises(UsageError) as caught:
-        Contrastive(make_plan(base))
+        Contrastive(make_plan(base), contrastive_rows())
     assert "nomic_bert" in caught.value.message
     assert "--backend cpu" in caught.value.mend
 

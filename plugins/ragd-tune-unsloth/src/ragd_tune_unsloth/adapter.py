@@ -105,8 +105,8 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def merge(model: Any, adapter: Path) -> Any:
-    """Add the adapter in ``adapter`` to the weights of ``model`` and return the merged model.
+def put_on(model: Any, adapter: Path, *, merge: bool = True) -> Any:
+    """Return ``model`` with the adapter in ``adapter``, merged into its weights or beside them.
 
     :raises TuneError: a tensor is missing, or one is left over: it was made for another base.
     """
@@ -126,6 +126,6 @@ def merge(model: Any, adapter: Path) -> Any:
                 f"{adapter}: does not fit this base ({odd[0]})", mend="look at its base"
             )
         set_peft_model_state_dict(wrapped, tensors)
-        return wrapped.merge_and_unload()
+        return wrapped.merge_and_unload() if merge else wrapped
     except (ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise TuneError(f"{adapter}: does not fit this base: {error}") from error

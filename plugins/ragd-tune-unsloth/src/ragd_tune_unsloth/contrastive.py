@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ragd_tune.errors import UsageError
-from ragd_tune.objectives import Row
+from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import ModelFacts, Role, TrainPlan
 from ragd_tune_unsloth import adapter, engine, safe
 from ragd_tune_unsloth.facts import facts_of
@@ -22,8 +22,9 @@ from ragd_tune_unsloth.session import uses_bf16
 class Contrastive:
     """A model in training: the loss of some rows, and the adapter that comes of it."""
 
-    def __init__(self, plan: TrainPlan) -> None:
+    def __init__(self, plan: TrainPlan, rows: Rows) -> None:
         self.plan = plan
+        self.rows = rows
         self.model = _load(plan)
         own = facts_of(self.model)
         self.model.max_seq_length = min(plan.integer("max_length"), own.max_length)
@@ -53,12 +54,16 @@ class Contrastive:
         adapter.begin(wrapped, plan.seed)
         return wrapped
 
-    def loss(self, rows: Sequence[Row]) -> Tensor:
-        """Return the in-batch softmax over cosines (van den Oord et al. 2018, arXiv 1807.03748).
+    def losses(self, batch: Sequence[int], *, held_out: bool = False) -> Iterator[Tensor]:
+        """Yield the in-batch softmax over cosines (van den Oord et al. 2018, arXiv 1807.03748).
 
         With ``matryoshka_dims``, its mean over the full vector and each leading part
-        (Kusupati et al. 2022, arXiv 2205.13147).
+        (Kusupati et al. 2022, arXiv 2205.13147). It cannot be had in parts.
         """
+        known = self.rows.dev if held_out else self.rows.train
+        yield self._loss([known[index] for index in batch])
+
+    def _loss(self, rows: Sequence[Row]) -> Tensor:
         queries = self._vectors([str(row["query"]) for row in rows], "query")
         texts = [str(row["positive"]) for row in rows]
         texts += [text for row in rows for text in self._negatives(row)]

@@ -16,6 +16,7 @@ from ragd_tune.backends import (
     serve_cells,
     train_cells,
 )
+from ragd_tune.options import Option
 from ragd_tune.plan import Device
 
 NEEDS = ("unsloth", "unsloth_zoo", "torch", "transformers", "peft", "sentence_transformers")
@@ -34,14 +35,28 @@ def spoofed(environ: Mapping[str, str] | None = None) -> bool:
 
 def trains(*, spoof: bool) -> frozenset[TrainCell]:
     """Return what is trained; Unsloth cannot be its own CPU backend and the spoof at once."""
-    cuda = train_cells(("contrastive",), ("lora",), ("cuda",))
-    return cuda | (train_cells(("contrastive",), ("lora",), ("cpu",)) if spoof else frozenset())
+    encoders = train_cells(("contrastive",), ("lora",), ("cuda", "cpu") if spoof else ("cuda",))
+    models = train_cells(("causal_lm",), ("lora", "qlora"), ("cuda",) if spoof else ("cuda", "cpu"))
+    return encoders | models
 
 
 def serves(*, spoof: bool) -> frozenset[ServeCell]:
-    """Return what is loaded: by sentence-transformers and PEFT, without importing Unsloth."""
+    """Return what is loaded: by plain libraries, without importing Unsloth."""
+    found = serve_cells(("base", "peft"), ("causal_lm",), ("cuda", "cpu"))
     devices: tuple[Device, ...] = ("cuda", "cpu") if spoof else ("cuda",)
-    return serve_cells(("base", "peft"), ("contrastive",), devices)
+    return found | serve_cells(("base", "peft"), ("contrastive",), devices)
+
+
+OPTIONS = (
+    Option(
+        name="unsloth.checkpointing",
+        type="bool",
+        default=True,
+        group="backend",
+        help="compute activations of a language model again instead of keeping them",
+        reason="what a step needs of memory falls to a fraction, for about a third more time",
+    ),
+)
 
 
 def detect() -> Availability:
@@ -79,8 +94,9 @@ def backend() -> Backend:
     spoof = spoofed()
     return Backend(
         name="unsloth",
-        title="Unsloth: NVIDIA GPUs",
+        title="Unsloth: NVIDIA GPUs, and language models on CPUs",
         train_cells=trains(spoof=spoof),
         serve_cells=serves(spoof=spoof),
         detect=detect,
+        options=OPTIONS,
     )

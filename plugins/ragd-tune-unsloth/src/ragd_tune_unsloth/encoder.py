@@ -76,7 +76,7 @@ def load(request: LoadRequest) -> Encoder:
     with quiet():
         model = _open(request)
         if request.adapter is not None:
-            adapter.merge(model[0].auto_model, request.adapter)
+            adapter.put_on(model[0].auto_model, request.adapter)
     facts = request.facts or facts_of(model)
     length = min(request.max_length or facts.max_length, facts.max_length)
     facts = replace(facts, max_length=length)

@@ -11,7 +11,7 @@ from ragd_tune.plan import Estimate, TrainPlan
 from ragd_tune.training import measured
 from ragd_tune.training.course import Course
 from ragd_tune_unsloth.session import fits, quiet, repeatable, untouched_random_state
-from ragd_tune_unsloth.tasks import task_of
+from ragd_tune_unsloth.tasks import Ready, ready, task_of
 from ragd_tune_unsloth.trainer import Trainer
 
 ENOUGH_SECONDS = 12.0
@@ -20,15 +20,17 @@ ENOUGH_SECONDS = 12.0
 def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
     """Do what the hook promises: see ``ragd_tune.hookspecs.ragd_tune_estimate``."""
     with quiet(), repeatable(), fits(plan), untouched_random_state(plan.device):
+        given = ready(plan, rows)
+        rows = given.rows
         course = Course.of(plan, rows.train)
         length = plan.integer("max_length")
         groups = measured.sample(rows.train, course.epoch(0), max_length=length)
-        times = _time(plan, rows, groups)
+        times = _time(plan, given, groups)
     return measured.estimated(plan, rows, times)
 
 
-def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:
-    trainer = Trainer(plan, rows, task_of(plan))
+def _time(plan: TrainPlan, given: Ready, groups: list[list[int]]) -> list[float]:
+    trainer = Trainer(plan, task_of(plan, given))
     marks: list[float] = []
 
     def done(step: int, value: float, count: int) -> bool:

@@ -10,10 +10,11 @@ from ragd_tune import hookimpl
 from ragd_tune_unsloth import detect
 
 if TYPE_CHECKING:
-    from ragd_tune.backends import Backend, Dense, LoadRequest, Model
+    from ragd_tune.backends import Backend, Dense, Limits, LoadRequest, Model
     from ragd_tune.objectives import Rows
     from ragd_tune.plan import Emit, Estimate, Role, TrainPlan, TrainResult
     from ragd_tune_unsloth.encoder import Encoder
+    from ragd_tune_unsloth.generator import Generator
 
 
 @hookimpl
@@ -46,16 +47,26 @@ def ragd_tune_train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
 
 @hookimpl
 def ragd_tune_load_adapter(request: LoadRequest) -> Model:
-    """Load a base, or a base with a LoRA adapter merged into it; Unsloth is not imported."""
-    from ragd_tune_unsloth.encoder import load
+    """Load a base, or one with an adapter on it; Unsloth is not imported."""
+    if request.objective == "causal_lm":
+        from ragd_tune_unsloth import generator
 
-    return load(request)
+        return generator.load(request)
+    from ragd_tune_unsloth import encoder
+
+    return encoder.load(request)
 
 
 @hookimpl
 def ragd_tune_embed(model: Model, texts: Sequence[str], role: Role) -> Dense:
     """Return float32 vectors of shape (n, dimension)."""
     return cast("Encoder", model).embed(texts, role)
+
+
+@hookimpl
+def ragd_tune_generate(model: Model, prompts: Sequence[str], limits: Limits) -> list[str]:
+    """Return one completion a prompt."""
+    return cast("Generator", model).generate(prompts, limits)
 
 
 @hookimpl

@@ -15,7 +15,7 @@ from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import Job
 from ragd_tune_unsloth.estimate import estimate
 from ragd_tune_unsloth.session import fits, quiet, repeatable
-from ragd_tune_unsloth.tasks import Task, task_of
+from ragd_tune_unsloth.tasks import Task, ready, task_of
 from ragd_tune_unsloth.trainer import Trainer, trained
 
 LIBRARIES = ("torch", "unsloth", "unsloth-zoo", "transformers", "peft", "ragd-tune-unsloth")
@@ -24,10 +24,13 @@ LIBRARIES = ("torch", "unsloth", "unsloth-zoo", "transformers", "peft", "ragd-tu
 def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
     """Do what the hook promises: see ``ragd_tune.hookspecs.ragd_tune_train``."""
     with quiet(), repeatable(), fits(plan):
+        rows = (given := ready(plan, rows)).rows
+        if given.note:
+            emit(Event(type="log", message=given.note))
         steps, made = measured.settle(plan, rows, emit, estimate)
         emit(Event(type="load", message=plan.base.name))
-        task = task_of(plan)
-        job = Job(plan=plan, rows=rows, emit=emit, steps=steps, trainer=Trainer(plan, rows, task))
+        task = task_of(plan, given)
+        job = Job(plan=plan, rows=rows, emit=emit, steps=steps, trainer=Trainer(plan, task))
         job.run()
         _write(plan, task, job.progress.step)
     seconds, progress = job.elapsed(), job.progress

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import TrainPlan
 from ragd_tune.training.course import rate
 from ragd_tune.training.faults import diverged
@@ -23,9 +22,8 @@ STATE = "state.pt"
 class Trainer:
     """What a :class:`ragd_tune.training.job.Job` drives."""
 
-    def __init__(self, plan: TrainPlan, rows: Rows, task: Task) -> None:
+    def __init__(self, plan: TrainPlan, task: Task) -> None:
         self.plan = plan
-        self.rows = rows
         self.task = task
         self.adamw = _optimizer(task.model, plan)
         self._random: dict[str, Tensor] | None = None
@@ -38,7 +36,7 @@ class Trainer:
         self.task.model.train()
         for step, batch in enumerate(batches, start + 1):
             self._schedule(step - 1, steps)
-            loss = self._step(step, [self.rows.train[i] for i in batch])
+            loss = self._step(step, batch)
             if done(step, loss, len(batch)):
                 return
 
@@ -53,12 +51,13 @@ class Trainer:
         for group in self.adamw.param_groups:
             group["lr"] = share * plan.number("learning_rate")
 
-    def _step(self, step: int, rows: list[Row]) -> float:
-        loss = self.task.loss(rows)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise diverged(step, value, self.plan.number("learning_rate"))
-        loss.backward()
+    def _step(self, step: int, batch: Sequence[int]) -> float:
+        value = 0.0
+        for loss in self.task.losses(batch):
+            value += float(loss.detach())
+            if not math.isfinite(value):
+                raise diverged(step, value, self.plan.number("learning_rate"))
+            loss.backward()
         largest = self.plan.number("max_grad_norm")
         if largest > 0:
             torch.nn.utils.clip_grad_norm_(trained(self.task.model).values(), largest)
@@ -71,7 +70,7 @@ class Trainer:
         """Return the mean loss over batches of held-out rows, without dropout."""
         model = self.task.model
         model.eval()
-        losses = [float(self.task.loss([self.rows.dev[i] for i in batch])) for batch in batches]
+        losses = [sum(map(float, self.task.losses(batch, held_out=True))) for batch in batches]
         model.train()
         return sum(losses) / len(losses)
 
