@@ -66,7 +66,8 @@ class Backend:
     """A backend as data: cheap to make, no framework import.
 
     ``detect`` answers in milliseconds (``find_spec`` and cheap probes) and never raises.
-    ``options`` are its own, in its namespace: ``mlx.compile`` for the backend ``mlx``.
+    ``options`` are its own, in its namespace: ``mlx.compile`` for the backend ``mlx``. ``spreads``
+    names the objectives that it trains in several processes at once (the option ``processes``).
     """
 
     name: str
@@ -75,6 +76,7 @@ class Backend:
     serve_cells: frozenset[ServeCell]
     detect: Callable[[], Availability]
     options: tuple[Option, ...] = field(default=())
+    spreads: tuple[str, ...] = ()
 
 
 def train_cells(

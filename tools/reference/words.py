@@ -48,4 +48,5 @@ VARIABLES = {
     "HF_HUB_OFFLINE": "when set to 1, the model hub is never asked",
     "HF_ENDPOINT": "address of the model hub, where it is another one",
     "CUDA_VISIBLE_DEVICES": "read by the backend `cpu`: empty or -1 hides the GPUs",
+    "RAGD_TUNE_AXOLOTL_PYTHON": "interpreter of an environment that has Axolotl",
 }

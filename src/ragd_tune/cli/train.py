@@ -94,6 +94,7 @@ def _run(kind: str, data: Path, json: bool, **parameters: object) -> int:
         given=flags.given(declared(_registry(), _registry().kind(kind)), parameters),
         config=config if isinstance(config, Path) else None,
         offline=True if parameters["offline"] else None,  # else as HF_HUB_OFFLINE says
+        python=python if isinstance(python := parameters["python"], Path) else None,
     )
     with Progress(quiet=json) as progress:
         shop = workshop(observe=progress, progress=progress.work)

@@ -38,6 +38,15 @@ CHOICES = (
         help="who trains; the best that is installed when not set",
     ),
     Option(
+        name="launcher",
+        type="str",
+        default="auto",
+        choices=("auto", "worker", "axolotl"),
+        group="run",
+        help="what runs the training: a process of ours, or Axolotl from its own interpreter",
+        reason="auto takes Axolotl for language models on several GPUs, where it is configured",
+    ),
+    Option(
         name="device",
         type="str",
         default="auto",
@@ -148,6 +157,15 @@ RUN = (
         choices=("auto", "bf16", "fp32"),
         group="run",
         help="number format of the forward pass; auto takes bf16 where it is fast",
+    ),
+    Option(
+        name="processes",
+        type="int",
+        default=1,
+        low=1,
+        high=64,
+        group="run",
+        help="processes on this machine that share every batch, one for each GPU",
     ),
     Option(
         name="checkpoint_minutes",

@@ -13,6 +13,7 @@ from ragd_tune.config import Layer, Setting
 from ragd_tune.data import DataSet, read
 from ragd_tune.errors import UsageError
 from ragd_tune.kinds import ModelKind, Profile
+from ragd_tune.launch import axolotl
 from ragd_tune.objectives import Rows
 from ragd_tune.options import CHOICES, LORA, RUN, Option, Value, options_of_tuning
 from ragd_tune.pipeline.negatives import with_negatives
@@ -23,13 +24,17 @@ from ragd_tune.registry import Registry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the user asked for. ``given`` are flags by option name; None is "not given"."""
+    """What the user asked for. ``given`` are flags by option name; None is "not given".
+
+    ``python`` is the interpreter of the process that trains.
+    """
 
     kind: str
     data: Path
     given: Mapping[str, object] = field(default_factory=dict)
     config: Path | None = None
     offline: bool | None = None
+    python: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +93,7 @@ def plan(shop: Workshop, request: Request) -> Planned:
     choices = config.settle(CHOICES, layers)
     objective, tuning = _one_of(kind, choices, "objective"), _one_of(kind, choices, "tuning")
     side = _side(choices)
-    choice = _trainer(shop.registry, objective, tuning, side, choices)
+    choice = _trainer(shop.registry, objective, tuning, side, choices, request.python)
     data = read(request.data)
     relevant = _relevant(shop.registry, kind, objective, tuning, choice)
     _refuse_idle(relevant, layers, f"--tuning {tuning} on {choice.backend.name}")
@@ -101,6 +106,7 @@ def plan(shop: Workshop, request: Request) -> Planned:
     settings = config.settle(relevant, [*layers, config.kind_defaults(defaults)])
     judging = {option.name for option in relevant if option.group == "proof"}
     values = {name: one.value for name, one in settings.items() if name not in judging}
+    _refuse_processes(shop.registry, choice, objective, settings["processes"])
     name = _text(choices["base"].value) or kind.default_base
     base = resolve(name, offline=request.offline, home=shop.store.root)
     rows = kind.rows(with_negatives(shop, data, base, choice.device, values), objective, values)
@@ -169,13 +175,22 @@ def _side(choices: Mapping[str, Setting]) -> Side:
 
 
 def _trainer(
-    registry: Registry, objective: str, tuning: str, side: Side, choices: Mapping[str, Setting]
+    registry: Registry,
+    objective: str,
+    tuning: str,
+    side: Side,
+    choices: Mapping[str, Setting],
+    python: Path | None,
 ) -> Choice:
-    name = _text(choices["backend"].value)
+    name, launcher = _text(choices["backend"].value), choices["launcher"].value
     if name is not None:
         registry.backend(name)  # a broken or missing one says so, rather than "no backend can"
+    offers = [] if launcher == axolotl.NAME else registry.offers()
+    if launcher != "worker":
+        # A bare --python is the worker's: it says where Axolotl is only if Axolotl is asked for.
+        offers.append(axolotl.offer(python if launcher == axolotl.NAME else None))
     return choose_trainer(
-        registry.offers(),
+        offers,
         objective=objective,
         tuning=tuning,
         side=side,
@@ -213,6 +228,17 @@ def _refuse_idle(relevant: tuple[Option, ...], layers: list[Layer], here: str) -
         for name, (_, where) in layer.values.items():
             if layer.source == "flag" and name not in read_here:
                 raise UsageError(f"{where}: has no effect with {here}", mend="leave it out")
+
+
+def _refuse_processes(registry: Registry, choice: Choice, objective: str, wanted: Setting) -> None:
+    """Refuse several processes where the backend knows one alone."""
+    if wanted.value == 1 or objective in choice.backend.spreads:
+        return
+    able = sorted(one.name for one in registry.backends.values() if objective in one.spreads)
+    raise UsageError(
+        f"{wanted.where}: {choice.backend.name} trains {objective} in one process",
+        mend=f"--backend {able[0]} takes several" if able else "leave it out",
+    )
 
 
 def _profile(tuning: str, side: Side, device: Device, rows: int) -> Profile:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ragd_tune import worker
 from ragd_tune.errors import InterruptedRunError, TuneError, UsageError, WorkerError
+from ragd_tune.launch import axolotl
 from ragd_tune.pipeline.planning import Planned
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.plan import ModelFacts, TrainPlan, TrainResult
@@ -50,7 +51,7 @@ def train(
         _ready(run, resume=resume, fresh=fresh)
         worker.prepare(planned.plan, planned.rows)
         try:
-            result = worker.run(run, shop.tell, python=python)
+            result = _result(shop, planned, run, python)
         except InterruptedRunError as error:
             more = " with --resume to go on" if checkpoints(run) else " again"
             mend = f"run the same command{more}"
@@ -58,6 +59,12 @@ def train(
         made = commit(shop, planned, result, name=name)
         _finish(run)
     return made
+
+
+def _result(shop: Workshop, planned: Planned, run: Path, python: Path | None) -> TrainResult:
+    if planned.plan.backend == axolotl.NAME:
+        return axolotl.run(planned.plan, planned.rows, shop.tell, python=python)
+    return worker.run(run, shop.tell, python=python)
 
 
 def commit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from sentence_transformers.base import BaseModel as Network
 
 from ragd_tune.objectives import Row
@@ -31,6 +32,8 @@ class Collator:
     def __call__(self, items: Sequence[dict[str, int]]) -> dict[str, Any]:
         """Return the tensors of the rows that ``items`` point to."""
         rows = [self.rows[item["row"]] for item in items]
+        if not rows:  # one of several processes, and the batch was too small for all of them
+            return {"idle": torch.zeros(1)}  # the trainer refuses to be given nothing
         made = self._column("query", "query", [str(row["query"]) for row in rows])
         made |= self._column("positive", "document", [str(row["positive"]) for row in rows])
         negatives = [text for row in rows for text in self._negatives(row)]

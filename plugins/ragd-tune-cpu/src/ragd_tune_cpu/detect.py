@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ragd_tune.backends import Availability, Backend, serve_cells, train_cells
+from ragd_tune.options import Option
 from ragd_tune.plan import Device
 
 OBJECTIVES = ("contrastive", "late_interaction")
@@ -75,4 +76,15 @@ BACKEND = Backend(
     | train_cells(("causal_lm",), ("qlora",), ("cpu", "cuda")),
     serve_cells=serve_cells(FORMATS, (*OBJECTIVES, "causal_lm"), DEVICES),
     detect=detect,
+    spreads=("contrastive",),
+    options=(
+        Option(
+            name="cpu.torchrun",
+            type="str",
+            default=None,
+            optional=True,
+            group="backend",
+            help="options of torchrun for several machines, as it takes them",
+        ),
+    ),
 )

@@ -22,6 +22,7 @@ from ragd_tune.training.course import rate
 from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import StepDone
 from ragd_tune_cpu.collate import Collator
+from ragd_tune_cpu.many.group import GROUP
 
 
 class Batches:
@@ -35,7 +36,7 @@ class Batches:
     def __iter__(self) -> Iterator[list[int]]:
         for group in self.groups:
             self.sizes.append(len(group))
-            yield group
+            yield GROUP.share(group)
 
     def __len__(self) -> int:
         return self.count
@@ -52,7 +53,10 @@ class Loop(SentenceTransformerTrainer):
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Take one step's gradients; a loss that is no number ends the run before they count."""
+        GROUP.reseed(self.args.seed, self.steps_before + self.state.global_step)
         loss = super().training_step(*args, **kwargs)
+        assert self.model is not None
+        GROUP.sum_gradients([p for p in self.model.parameters() if p.requires_grad])
         self.loss_of_step = float(loss.detach())
         if not math.isfinite(self.loss_of_step):
             step = self.steps_before + self.state.global_step + 1
@@ -76,7 +80,8 @@ class _Hooks(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         step = self.loop.steps_before + state.global_step
-        if self.done(step, self.loop.loss_of_step, self.sizes.popleft()):
+        over = self.done(step, self.loop.loss_of_step, self.sizes.popleft())
+        if GROUP.most(float(over)):
             control.should_training_stop = True
 
 

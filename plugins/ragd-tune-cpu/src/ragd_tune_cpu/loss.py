@@ -19,6 +19,7 @@ from torch import Tensor
 from ragd_tune.errors import UsageError
 from ragd_tune.plan import TrainPlan
 from ragd_tune_cpu.collate import Collator
+from ragd_tune_cpu.many.group import GROUP
 from ragd_tune_cpu.pieces import embed
 
 
@@ -27,8 +28,12 @@ class InBatchSoftmax(MultipleNegativesRankingLoss):
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """Return the mean loss of the batch."""
-        vectors = [embed(self.model, features) for features in sentence_features]
-        return self.compute_loss_from_embeddings(vectors, labels)
+        own = [embed(self.model, features) for features in sentence_features]
+        vectors = GROUP.everyone(own)
+        loss = self.compute_loss_from_embeddings(vectors, labels)
+        if not own:  # one of several processes, without a row of this batch: its gradients are zero
+            loss = loss + 0.0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
+        return loss
 
 
 def without_attention_dropout(model: Network) -> None:
@@ -137,7 +142,7 @@ def held_out(
     loss.eval()
     total = 0.0
     for group in groups:
-        batch = collate([{"row": index} for index in group])
+        batch = collate([{"row": index} for index in GROUP.share(group)])
         features = [
             {
                 key.removeprefix(f"{column}_"): _on(value, device)

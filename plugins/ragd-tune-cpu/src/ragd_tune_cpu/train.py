@@ -14,6 +14,7 @@ from ragd_tune.training import measured, memory
 from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import Job
 from ragd_tune_cpu.estimate import estimate
+from ragd_tune_cpu.many.group import GROUP
 from ragd_tune_cpu.prepare import prepare
 from ragd_tune_cpu.session import fits, quiet, repeatable
 from ragd_tune_cpu.trainee import Trainee
@@ -26,6 +27,7 @@ def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
     """Do what the hook promises: see ``ragd_tune.hookspecs.ragd_tune_train``."""
     with quiet(), repeatable(), fits(plan):
         steps, made = measured.settle(plan, rows, emit, estimate)
+        steps = GROUP.firsts(steps)  # what a bound of time allows, each has measured for itself
         emit(Event(type="load", message=plan.base.name))
         trainee = prepare(plan, rows)
         job = Job(plan=plan, rows=rows, emit=emit, steps=steps, trainer=Trainer(plan, trainee))
