@@ -59,7 +59,7 @@ class Generator:
 
     def _ids(self, prompt: str, limits: Limits) -> list[int]:
         room = max(1, self._facts.max_length - limits.max_tokens)
-        system = getattr(limits, "system", "") or self._facts.prompts.get("system", "")
+        system = limits.system or self._facts.prompts.get("system", "")
         found = self._frame.prompt(prompt, system=system, room=room)
         return list(found.ids)[-room:] or [self._padding]
 
