@@ -127,7 +127,10 @@ def luckiest(home: Path, data: Path, options: Sequence[str], tries: int) -> Json
         gains[name] = run["difference"]
     best = max(gains, key=lambda name: gains[name])
     judged = command(home, "evaluate", best, "--data", str(data), "--no-forgetting")
-    return {**told(judged), "best": best, "gain on dev": gains[best], "tries": tries}
+    passed = judged["proof"]["passed"]
+    return {
+        **told(judged), "passed": passed, "best": best, "gain on dev": gains[best], "tries": tries,
+    }  # fmt: skip
 
 
 def study(book: Book, folder: Path, asked: argparse.Namespace) -> None:
