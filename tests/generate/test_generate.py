@@ -11,11 +11,22 @@ from ragd_tune.data.leaks import leaks
 from ragd_tune.errors import DONE, USAGE
 from ragd_tune.testing.machine import Machine
 
+HEADINGS = ("--generator", "headings")
+
 
 @pytest.fixture
 def made(machine: Machine, folder: Path, tmp_path: Path) -> Path:
     out = tmp_path / "made"
-    given = ["data", "generate", str(folder), "--out", str(out), "--base", str(machine.base)]
+    given = [
+        "data",
+        "generate",
+        str(folder),
+        "--out",
+        str(out),
+        *HEADINGS,
+        "--base",
+        str(machine.base),
+    ]
     assert cli.run([*given, "--test", "0.3", "--offline"]) == DONE
     return out
 
@@ -89,7 +100,16 @@ def test_the_same_command_makes_the_same_bytes(
     made: Path, machine: Machine, folder: Path, tmp_path: Path
 ) -> None:
     again = tmp_path / "again"
-    given = ["data", "generate", str(folder), "--out", str(again), "--base", str(machine.base)]
+    given = [
+        "data",
+        "generate",
+        str(folder),
+        "--out",
+        str(again),
+        *HEADINGS,
+        "--base",
+        str(machine.base),
+    ]
     assert cli.run([*given, "--test", "0.3", "--offline"]) == DONE
     for path in made.rglob("*.*"):
         assert path.read_bytes() == (again / path.relative_to(made)).read_bytes()
@@ -98,7 +118,16 @@ def test_the_same_command_makes_the_same_bytes(
 def test_what_is_there_is_not_replaced_unless_asked(
     made: Path, machine: Machine, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["data", "generate", str(folder), "--out", str(made), "--base", str(machine.base)]
+    given = [
+        "data",
+        "generate",
+        str(folder),
+        "--out",
+        str(made),
+        *HEADINGS,
+        "--base",
+        str(machine.base),
+    ]
     assert cli.run(given) == USAGE
     assert "--force" in capsys.readouterr().err
     assert cli.run([*given, "--force", "--json"]) == DONE
@@ -109,7 +138,16 @@ def test_without_a_base_model_it_goes_on_and_says_so(
     machine: Machine, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "made"
-    given = ["data", "generate", str(folder), "--out", str(out), "--base", "no-such-model"]
+    given = [
+        "data",
+        "generate",
+        str(folder),
+        "--out",
+        str(out),
+        *HEADINGS,
+        "--base",
+        "no-such-model",
+    ]
     assert cli.run([*given, "--offline", "--json"]) == DONE
     notes = json.loads(capsys.readouterr().out)["notes"]
     assert any("guessed" in note for note in notes)

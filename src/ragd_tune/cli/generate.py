@@ -20,11 +20,38 @@ _PATH = click.Path(path_type=Path)
 @click.option("--out", type=_PATH, help="Folder to write; in the store's datasets if not given.")
 @click.option(
     "--generator",
-    type=click.Choice(["headings"]),
-    default="headings",
+    type=click.Choice(["llm", "headings"]),
+    default="llm",
     show_default=True,
-    help="What asks: headings, FAQ, docstrings, links and the documents' own statistics.",
+    help="Who asks: a language model, or headings, FAQ, links and the documents' own statistics.",
 )
+@click.option(
+    "--endpoint",
+    "url",
+    default="http://localhost:11434/v1",
+    show_default=True,
+    metavar="URL",
+    help="OpenAI-compatible address of the language model; the default is Ollama's.",
+)
+@click.option("--model", help="Language model; the first that the endpoint offers if not given.")
+@click.option("--allow-remote", is_flag=True, help="Let documents go to another machine.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Requests at a time.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 3600),
+    default=300.0,
+    show_default=True,
+    help="Seconds for one answer.",
+)
+@click.option("--budget-tokens", type=click.IntRange(1), help="Stop after so many tokens.")
+@click.option("--budget-minutes", type=click.FloatRange(0.01, 100_000), help="Stop after so long.")
+@click.option("--no-judge", is_flag=True, help="Do not let the language model judge its questions.")
 @click.option("--base", default="all-MiniLM-L6-v2", show_default=True, help="Base model.")
 @click.option("--tokens", type=click.IntRange(16, 32_768), help="Tokens of a passage, at most.")
 @click.option(
@@ -53,6 +80,14 @@ def generate(
     documents: tuple[Path, ...],
     *,
     generator: str,
+    url: str,
+    model: str | None,
+    allow_remote: bool,
+    workers: int,
+    timeout: float,
+    budget_tokens: int | None,
+    budget_minutes: float | None,
+    no_judge: bool,
     recipes: tuple[str, ...],
     off: tuple[str, ...],
     offline: bool,
@@ -64,11 +99,15 @@ def generate(
     Text, Markdown, code and JSONL are read; HTML, PDF and DOCX with the extra `documents`.
 
     Whole documents are held back for dev and test, so that a proof speaks of new documents.
-    Nothing leaves this machine.
+    Nothing leaves this machine without --allow-remote. A stopped or killed run goes on where it
+    was, and asks nothing twice.
     """
     from ragd_tune.cli.progress import Progress
     from ragd_tune.data.generate import RECIPES
+    from ragd_tune.data.llm import Budget
     from ragd_tune.pipeline import workshop
+    from ragd_tune.pipeline.asking import Asking
+    from ragd_tune.pipeline.asking import generate_with_model as by_model
     from ragd_tune.pipeline.generating import Generation, generate_data
 
     asked = Generation(
@@ -78,8 +117,21 @@ def generate(
         offline=True if offline else None,
         **given,  # type: ignore[arg-type]
     )
+    budget = Budget(tokens=budget_tokens, seconds=budget_minutes and budget_minutes * 60)
+    asking = None
+    if generator == "llm":
+        asking = Asking(
+            url=url,
+            model=model,
+            allow_remote=allow_remote,
+            workers=workers,
+            timeout=timeout,
+            judged=not no_judge,
+            budget=budget,
+        )
     with Progress(quiet=as_json) as progress:
-        made = generate_data(workshop(progress=progress.work), asked)
+        shop = workshop(progress=progress.work)
+        made = generate_data(shop, asked) if asking is None else by_model(shop, asked, asking)
     if as_json:
         show_json(made.to_json())
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,9 @@ from ragd_tune.pipeline.workshop import Workshop
 
 if TYPE_CHECKING:
     from ragd_tune.data.generate.roundtrip import Embed
+
+Judge = Callable[[Sequence[Question]], tuple[list[Question], dict[int, str]]]
+"""Questions to the same with scores, and those to drop with the reason."""
 
 TOKENS = 256
 """Tokens of a passage where the base model's own limit is not smaller."""
@@ -85,10 +88,7 @@ def generate_data(shop: Workshop, asked: Generation) -> Generated:
     :raises DataError: no document can be read, or too little came of them.
     :raises UsageError: there is a folder already, or a name is unknown.
     """
-    _check(asked)
-    notes: list[str] = []
-    library = gather(asked.documents, progress=shop.progress)
-    chunks = _chunks(shop, library, asked, notes)
+    library, chunks, notes = read_passages(shop, asked)
     made = generate(
         chunks,
         library.sources,
@@ -99,6 +99,14 @@ def generate_data(shop: Workshop, asked: Generation) -> Generated:
     return finish(shop, asked, library, chunks, made, notes)
 
 
+def read_passages(shop: Workshop, asked: Generation) -> tuple[Library, list[Chunk], list[str]]:
+    """Return the documents, their passages, and notes on what was done otherwise than asked."""
+    _check(asked)
+    notes: list[str] = []
+    library = gather(asked.documents, progress=shop.progress)
+    return library, _chunks(shop, library, asked, notes), notes
+
+
 def finish(
     shop: Workshop,
     asked: Generation,
@@ -107,6 +115,7 @@ def finish(
     made: Sequence[Question],
     notes: list[str],
     about: Mapping[str, object] | None = None,
+    judge: Judge | None = None,
 ) -> Generated:
     """Filter and split questions, and write the data set with all that is known of its origin."""
     known = {one.id: one for one in chunks}
@@ -117,9 +126,17 @@ def finish(
     for one in kept:
         by_side[on[known[one.chunk].document]].append(one)
     by_side["train"] = _round_trip(shop, asked, sieve, by_side["train"], chunks, notes)
+    if judge is not None and "judge" not in asked.off:
+        for side, rows in by_side.items():
+            scored, why = judge(rows)
+            by_side[side] = sieve.drop("judge", scored, set(why), why)
     report = sieve.report([one for rows in by_side.values() for one in rows])
     source = ", ".join(sorted(path.name for path in asked.documents))
-    told = {**_settings(asked), **(about or {}), "skipped": [s.to_json() for s in library.skipped]}
+    told = {
+        **settings_of(asked),
+        **(about or {}),
+        "skipped": [s.to_json() for s in library.skipped],
+    }
     assembled = assemble(chunks, by_side, report, source=source, about=told)
     if not assembled.data.qrels.get("train"):
         raise DataError(
@@ -158,7 +175,8 @@ def _name(asked: Generation) -> str:
     return "-".join(sorted(path.resolve().name.replace(" ", "-") for path in asked.documents))[:80]
 
 
-def _settings(asked: Generation) -> dict[str, object]:
+def settings_of(asked: Generation) -> dict[str, object]:
+    """Return what ``dataset.json`` says of how the set was made."""
     return {
         "generator": {
             "name": "headings",

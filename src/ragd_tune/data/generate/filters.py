@@ -13,14 +13,8 @@ from ragd_tune.data.generate.words import words
 from ragd_tune.data.text import bare
 
 FILTERS = (
-    "length",
-    "self-reference",
-    "quotes",
-    "language",
-    "duplicate",
-    "ambiguous",
-    "round-trip",
-    "judge",
+    *("length", "self-reference", "injection", "quotes", "language", "duplicate", "ambiguous"),
+    *("round-trip", "judge"),
 )
 """In the order in which they run: cheap ones first."""
 
@@ -37,6 +31,12 @@ _SELF = re.compile(
     r"above\s+|following\s+)?(?:document|text|passage|section|chapter|paragraph|excerpt|article|context|page|"
     r"snippet)|the\s+(?:passage|excerpt|author)|(?:mentioned|described|discussed|"
     r"provided|given|listed|shown)\s+(?:above|below|here|in\s+the)|as\s+(?:above|below))\b",
+    re.IGNORECASE,
+)
+
+_ORDERS = re.compile(
+    r"\b(?:ignore|disregard|forget)\s+(?:all|any|the|your|previous|prior|above)\b|system prompt|"
+    r"\bas an? (?:ai|language model)\b|<<<|>>>|\bi (?:cannot|can't|am unable to) (?:help|answer)\b",
     re.IGNORECASE,
 )
 
@@ -62,6 +62,7 @@ class Sieve:
         simple: dict[str, Faulty] = {
             "length": _length,
             "self-reference": _self_reference,
+            "injection": _injected,
             "quotes": quotes,
             "language": lambda one, chunk: not chunk.code and differ(one.text, chunk.text),
         }
@@ -115,6 +116,12 @@ def _length(question: Question, chunk: Chunk) -> bool:
 
 def _self_reference(question: Question, chunk: Chunk) -> bool:
     return bool(_SELF.search(question.text))
+
+
+def _injected(question: Question, chunk: Chunk) -> bool:
+    """Say whether an instruction inside a document got through to the question."""
+    links = re.findall(r"https?://\S+", question.text)
+    return bool(_ORDERS.search(question.text)) or any(one not in chunk.text for one in links)
 
 
 def quotes(question: Question, chunk: Chunk) -> bool:
