@@ -16,6 +16,8 @@ from ragd_tune import __version__, errors
 
 COMMANDS: Mapping[str, str] = {
     "demo": "demo:demo",
+    "auto": "auto:auto",
+    "advise": "advise:advise",
     "data": "data:data",
     "train": "train:train",
     "evaluate": "evaluate:evaluate",
@@ -26,6 +28,8 @@ COMMANDS: Mapping[str, str] = {
 }
 _HELP = {
     "demo": "Fine-tune on this machine's own Python library: offline, real, before and after.",
+    "auto": "Fine-tune on documents, prove the gain, let it serve: one command.",
+    "advise": "Say from measurements whether to fine-tune, and what.",
     "data": "Generate, mine, check, split and describe data sets.",
     "train": "Fine-tune a model, prove the result, and keep it.",
     "evaluate": "Compare an adapter with what it would replace.",

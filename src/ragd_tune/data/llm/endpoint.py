@@ -92,7 +92,8 @@ class Endpoint:
         except _AskAgainError as error:
             raise EndpointError(f"{self.url}: {error}", mend=_START, fatal=True) from error
         rows = told.get("data")
-        found = [row.get("id") for row in rows if isinstance(row, dict)] if rows else []
+        rows = rows if isinstance(rows, list) else []
+        found = [row.get("id") for row in rows if isinstance(row, dict)]
         return [one for one in found if isinstance(one, str)]
 
     def ask(self, messages: Messages, *, schema: Mapping[str, object] | None = None) -> Answer:

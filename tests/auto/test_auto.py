@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ragd_tune import cli
+from ragd_tune.errors import DONE, NOT_INSTALLED, NOT_PROVEN
+from ragd_tune.evaluate.significance import paired
+from ragd_tune.store import Store
+from ragd_tune.testing.machine import Machine
+from ragd_tune.testing.samples import WORDS
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    monkeypatch.setenv("RAGD_TUNE_LEARNING_RATE", "0.02")
+    return Machine.make(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> Path:
+    """Pages whose headings say in another language what stands below: something to learn."""
+    root = tmp_path / "pages"
+    root.mkdir()
+    draw = random.Random(0)
+    for number in range(160):
+        words = draw.sample(WORDS[:24], 4)
+        heading = " ".join(f"{word}o" for word in words[:3])
+        text = f"# {heading}\n\n{' '.join(words)}\n"
+        (root / f"page{number}.md").write_text(text, encoding="utf-8")
+    return root
+
+
+def command(machine: Machine, documents: Path, *more: str) -> list[str]:
+    given = ["auto", str(documents), "--base", str(machine.base), "--backend", "fake"]
+    nowhere = ["--endpoint", "http://127.0.0.1:9/v1"]
+    return [*given, *nowhere, "--offline", "--name", "own", *more]
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return made
+
+
+def test_one_command_goes_from_documents_to_a_proof_that_can_be_worked_out_again(
+    machine: Machine, documents: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = cli.run(command(machine, documents, "--json"))
+    done = told(capsys)
+    assert code in (DONE, NOT_PROVEN)
+    assert done["questions_by"].endswith("without a language model")
+    rows = done["proof"]["queries"]
+    gains = np.array([row["after"] - row["before"] for row in rows])
+    again = paired(gains, [row["cluster"] for row in rows], seed=done["proof"]["seed"])
+    assert again.proven == done["passed"] == (code == DONE) == done["activated"]
+    active = Store(machine.home).active("embedder")
+    assert (active is not None and active.id == done["adapter"]["id"]) == done["activated"]
+
+
+def test_what_is_shown_says_generated_questions_and_who_asked(
+    machine: Machine, documents: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.run(command(machine, documents))
+    out, err = capsys.readouterr()
+    assert "no language model answers" in err
+    assert "generated questions" in out.lower()
+    assert "without a language model" in out
+
+
+def test_a_language_model_that_was_asked_for_and_is_not_there_is_an_error(
+    machine: Machine, documents: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(command(machine, documents, "--generator", "llm")) == NOT_INSTALLED
+    assert "--generator headings" in capsys.readouterr().err
+
+
+def test_nothing_serves_where_that_was_not_wanted(
+    machine: Machine, documents: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.run(command(machine, documents, "--no-activate", "--generator", "headings", "--json"))
+    assert told(capsys)["activated"] is False
+    assert Store(machine.home).active("embedder") is None
+
+
+def test_the_same_command_again_makes_the_same_adapter(
+    machine: Machine, documents: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = []
+    for _ in range(2):
+        cli.run(command(machine, documents, "--generator", "headings", "--json"))
+        ids.append(told(capsys)["adapter"]["id"])
+    assert ids[0] == ids[1]
