@@ -16,7 +16,10 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("documents", nargs=-1, required=True, type=_PATH)
+@click.argument("documents", nargs=-1, type=_PATH)
+@click.option(
+    "--ragd-index", "index", type=_PATH, metavar="DIR", help="Take what ragd has indexed."
+)
 @click.option("--out", type=_PATH, help="Folder to write; in the store's datasets if not given.")
 @click.option(
     "--generator",
@@ -94,7 +97,7 @@ def generate(
     as_json: bool,
     **given: object,
 ) -> None:
-    """Make a data set of DOCUMENTS, which are folders or files.
+    """Make a data set of DOCUMENTS, which are folders or files, or of ragd's own index.
 
     Text, Markdown, code and JSONL are read; HTML, PDF and DOCX with the extra `documents`.
 
@@ -117,6 +120,8 @@ def generate(
         offline=True if offline else None,
         **given,  # type: ignore[arg-type]
     )
+    if not documents and given["index"] is None:
+        raise click.UsageError("name documents, or ragd's index by --ragd-index")
     budget = Budget(tokens=budget_tokens, seconds=budget_minutes and budget_minutes * 60)
     asking = None
     if generator == "llm":

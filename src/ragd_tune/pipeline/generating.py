@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragd_tune.data import DataSet, read, write
-from ragd_tune.data.chunk import Chunk, CountTokens, about_tokens, chunk
-from ragd_tune.data.documents import Library, gather
+from ragd_tune.data.chunk import Chunk
+from ragd_tune.data.documents import Library
 from ragd_tune.data.generate import (
     FILTERS,
     RECIPES,
@@ -22,6 +22,7 @@ from ragd_tune.data.generate import (
     sides,
 )
 from ragd_tune.errors import DataError, NotInstalledError, UsageError
+from ragd_tune.pipeline.passages import library_of, passages_of
 from ragd_tune.pipeline.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -30,19 +31,18 @@ if TYPE_CHECKING:
 Judge = Callable[[Sequence[Question]], tuple[list[Question], dict[int, str]]]
 """Questions to the same with scores, and those to drop with the reason."""
 
-TOKENS = 256
-"""Tokens of a passage where the base model's own limit is not smaller."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """What to generate, and how.
 
+    ``index`` is the folder of ragd's Chroma store: its chunks come with their own ids.
     ``per_chunk`` is the most questions a passage gets; ``dev`` and ``test`` are shares of the
     passages; ``off`` names filters to leave out; ``depth`` is the round trip's.
     """
 
-    documents: tuple[Path, ...]
+    documents: tuple[Path, ...] = ()
+    index: Path | None = None
     out: Path | None = None
     base: str
     tokens: int | None = None
@@ -103,8 +103,8 @@ def read_passages(shop: Workshop, asked: Generation) -> tuple[Library, list[Chun
     """Return the documents, their passages, and notes on what was done otherwise than asked."""
     _check(asked)
     notes: list[str] = []
-    library = gather(asked.documents, progress=shop.progress)
-    return library, _chunks(shop, library, asked, notes), notes
+    library = library_of(shop, asked)
+    return library, passages_of(shop, library, asked, notes), notes
 
 
 def finish(
@@ -131,7 +131,7 @@ def finish(
             scored, why = judge(rows)
             by_side[side] = sieve.drop("judge", scored, set(why), why)
     report = sieve.report([one for rows in by_side.values() for one in rows])
-    source = ", ".join(sorted(path.name for path in asked.documents))
+    source = ", ".join(sorted(path.name for path in asked.documents)) or "ragd's index"
     told = {
         **settings_of(asked),
         **(about or {}),
@@ -172,7 +172,8 @@ def _check(asked: Generation) -> None:
 
 
 def _name(asked: Generation) -> str:
-    return "-".join(sorted(path.resolve().name.replace(" ", "-") for path in asked.documents))[:80]
+    names = sorted(path.resolve().name.replace(" ", "-") for path in asked.documents)
+    return "-".join(names)[:80] or "ragd-index"
 
 
 def settings_of(asked: Generation) -> dict[str, object]:
@@ -187,26 +188,6 @@ def settings_of(asked: Generation) -> dict[str, object]:
         },
         "split": {"by": "document", "dev": asked.dev, "test": asked.test, "seed": asked.seed},
     }
-
-
-def _chunks(shop: Workshop, library: Library, asked: Generation, notes: list[str]) -> list[Chunk]:
-    shop.progress("cutting documents into passages", 0.0)
-    count, limit = _tokens(shop, asked, notes)
-    tokens = asked.tokens or min(limit or TOKENS, TOKENS)
-    return list(chunk(library.sources, tokens=tokens, count=count))
-
-
-def _tokens(shop: Workshop, asked: Generation, notes: list[str]) -> tuple[CountTokens, int | None]:
-    """Return how tokens are counted: by the base model's tokenizer, or by a guess."""
-    from ragd_tune.data.tokens import counter
-    from ragd_tune.models import length_limit, resolve
-
-    try:
-        found = resolve(asked.base, offline=asked.offline, home=shop.store.root)
-        return counter(found.path), length_limit(found.path)
-    except (NotInstalledError, UsageError) as error:
-        notes.append(f"tokens are guessed, not counted: {error.message.splitlines()[0]}")
-        return about_tokens, None
 
 
 def _round_trip(
