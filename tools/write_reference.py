@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tools.reference import pages  # noqa: E402
+from tools.reference.cells import backends_page  # noqa: E402
 from tools.reference.commands import commands  # noqa: E402
 
 OUT = ROOT / "docs" / "reference"
@@ -24,6 +25,7 @@ MADE = "<!-- Made by tools/write_reference.py: change the code or that script, n
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands,
     "options.md": pages.options_page,
+    "backends.md": backends_page,
     "hooks.md": pages.hooks,
     "exit-codes.md": pages.exit_codes,
     "manifest.md": pages.manifest,
