@@ -25,10 +25,11 @@ BASES = {
     "unsloth": "torch",
     "wheels": "demo",
     "proof": "py",
+    "host": "py",
     "release": "lint",
 }
 # Environments that install nothing that their base does not.
-NOTHING_NEW = {"proof", "release"}
+NOTHING_NEW = {"host", "proof", "release"}
 # Installed by virtualenv, or written in torch.txt.
 LEFT_OUT = {"pip", "torch"}
 

@@ -1,0 +1,66 @@
+"""ragd's hardware tiers: minimal, standard, high, extreme.
+
+ragd sorts machines by their memory alone: below 8, 16 and 32 GiB (its ``hardware_thresholds``).
+The tier that its configuration notes stands; else ragd's own detection is asked where ragd is
+installed; else the memory of this machine is looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Literal
+
+from ragd_tune.ragd.facts import dig
+
+Tier = Literal["minimal", "standard", "high", "extreme"]
+TIERS: tuple[Tier, ...] = ("minimal", "standard", "high", "extreme")
+LIMITS = (8.0, 16.0, 32.0)
+"""GiB of memory below which a machine is of the tier at the same place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """What suits a tier. ``batch_size`` counts rows of one training step."""
+
+    base: str
+    tuning: str
+    batch_size: int
+
+
+_SMALL, _LARGE = "all-MiniLM-L6-v2", "all-mpnet-base-v2"  # ragd's own recommendations
+SUGGESTIONS: Mapping[Tier, Suggestion] = {
+    "minimal": Suggestion(base=_SMALL, tuning="lora", batch_size=16),
+    "standard": Suggestion(base=_SMALL, tuning="full", batch_size=32),
+    "high": Suggestion(base=_LARGE, tuning="lora", batch_size=32),
+    "extreme": Suggestion(base=_LARGE, tuning="full", batch_size=64),
+}
+
+
+def tier_of(memory: float, limits: tuple[float, float, float] = LIMITS) -> Tier:
+    """Return the tier of a machine with ``memory`` GiB."""
+    below = (name for name, limit in zip(TIERS, limits, strict=False) if memory < limit)
+    return next(below, "extreme")
+
+
+def find_tier(config: object = None) -> Tier:
+    """Return this machine's tier: as ragd noted it, as ragd detects it, or by its memory."""
+    noted = dig(config, ("hardware", "tier")) if config is not None else None
+    name = str(getattr(noted, "value", noted))
+    if name in TIERS:
+        return TIERS[TIERS.index(name)]
+    if find_spec("ragd") is not None:
+        found = import_module("ragd.hardware").detect_hardware()
+        return TIERS[TIERS.index(found.tier.value)]
+    return tier_of(memory())
+
+
+def memory() -> float:
+    """Return this machine's memory in GiB; 8, the middle of the road, where it cannot be told."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):
+        return LIMITS[0]

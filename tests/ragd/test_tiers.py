@@ -1,0 +1,34 @@
+"""ragd's tiers, as it noted them, as it detects them, or by this machine's memory."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from ragd_tune.ragd.tiers import LIMITS, SUGGESTIONS, TIERS, find_tier, memory, tier_of
+
+
+@pytest.mark.parametrize(
+    ("gib", "tier"),
+    [(4.0, "minimal"), (8.0, "standard"), (15.9, "standard"), (16.0, "high"), (32.0, "extreme")],
+)
+def test_memory_alone_decides_as_in_ragd(gib: float, tier: str) -> None:
+    assert tier_of(gib) == tier
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_what_ragd_noted_stands(tier: str) -> None:
+    assert find_tier({"hardware": {"tier": tier}}) == tier
+    noted = SimpleNamespace(hardware=SimpleNamespace(tier=SimpleNamespace(value=tier)))
+    assert find_tier(noted) == tier
+
+
+def test_a_machine_without_ragd_is_judged_by_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragd_tune.ragd.tiers.find_spec", lambda name: None)
+    assert find_tier() == find_tier({"hardware": {"tier": "unheard of"}}) == tier_of(memory())
+
+
+def test_every_tier_has_a_suggestion() -> None:
+    assert set(SUGGESTIONS) == set(TIERS)
+    assert len(LIMITS) == len(TIERS) - 1
