@@ -22,6 +22,7 @@ BASES = {
     "lint": "torch",
     "imports": "torch",
     "mlx": "py",
+    "ragatouille": "torch",
     "unsloth": "torch",
     "wheels": "demo",
     "proof": "py",

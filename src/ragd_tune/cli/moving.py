@@ -17,10 +17,11 @@ _PLACE = click.Path(path_type=Path)
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["ragd-tune", "peft", "mlx"]),
+    type=click.Choice(["ragd-tune", "peft", "mlx", "folder", "stanford"]),
     default="ragd-tune",
     show_default=True,
-    help="One archive, or a folder for PEFT or mlx-lm.",
+    help="One archive; a folder for PEFT or mlx-lm; or the whole model, for sentence-transformers "
+    "(folder) or ColBERT's programs (stanford).",
 )
 @click.option("--no-records", is_flag=True, help="Leave proofs and provenance out of an archive.")
 def export(adapter: str, out: Path, *, format_: str, no_records: bool) -> None:
@@ -30,6 +31,13 @@ def export(adapter: str, out: Path, *, format_: str, no_records: bool) -> None:
     if format_ == "ragd-tune":
         path = Store().export(adapter, out, records=not no_records)
         click.echo(f"wrote {path} ({size(path.stat().st_size)})")
+        return
+    if format_ in {"folder", "stanford"}:
+        from ragd_tune.pipeline.exporting import export_model
+        from ragd_tune.registry import discover
+
+        files = export_model(discover(), Store(), adapter, format_, out)
+        click.echo(f"wrote {len(files)} files into {out}")
         return
     from ragd_tune.pipeline.crossing import export_folder
 

@@ -118,6 +118,8 @@ def _tokenizer(tokenizer: Any, out: Path) -> None:
     config = json.loads(path.read_text(encoding="utf-8"))
     for gone in ("is_local", "local_files_only", "backend", "name_or_path", "tokenizer_file"):
         config.pop(gone, None)
+    if config.get("tokenizer_class") == "TokenizersBackend":  # transformers 5's name for it
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
     extra = config.pop("extra_special_tokens", None)
     if extra:  # a list under transformers 5's name stops version 4; both know the old name
         config["additional_special_tokens"] = extra

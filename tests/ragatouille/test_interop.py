@@ -1,0 +1,90 @@
+"""The same model here and in RAGatouille, compared by numbers."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ragd_tune.backends import LoadRequest
+from ragd_tune.plan import BaseModel
+from ragd_tune.registry import discover
+from ragd_tune.serve import ServedModel
+from ragd_tune.serve.maxsim import maxsim
+from ragd_tune.serve.ragatouille import Ragatouille
+from ragd_tune.testing.samples import WORDS
+from ragd_tune.testing.tiny import tiny_encoder
+
+pytestmark = pytest.mark.slow
+
+DOCUMENTS = 200
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ragatouille]:
+    python = Path(os.environ["RAGD_TUNE_RAGATOUILLE"])
+    with Ragatouille(python, tmp_path_factory.mktemp("ragatouille"), seconds=200) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> ServedModel:
+    """A model with random weights: it ranks by nothing worth knowing, and the same everywhere."""
+    base = tiny_encoder(tmp_path_factory.mktemp("base"), marks=True)
+    return loaded(base)
+
+
+def loaded(folder: Path) -> ServedModel:
+    registry = discover()
+    request = LoadRequest(
+        objective="late_interaction",
+        format="base",
+        base=BaseModel(name="tiny", path=folder, fingerprint="f" * 64),
+        device="cpu",
+    )
+    model = registry.call("cpu", "ragd_tune_load_adapter", request=request)
+    return ServedModel(registry, "cpu", "cpu", model, objective="late_interaction")
+
+
+@pytest.fixture(scope="module")
+def exported(ours: ServedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("exported") / "stanford"
+    ours.export("stanford", out)
+    return out
+
+
+def texts(count: int, words: int, seed: int) -> list[str]:
+    draw = random.Random(seed)
+    return [", ".join(draw.sample(WORDS, draw.randint(2, words))) for _ in range(count)]
+
+
+QUERIES = texts(12, 6, seed=1)
+CORPUS = {f"d{i}": text for i, text in enumerate(texts(DOCUMENTS, 20, seed=2))}
+
+
+def multi(model: ServedModel, found: list[str], role: Any) -> Any:
+    return model.embed(found, role)
+
+
+def test_maxsim_through_its_own_checkpoint_agrees_within_a_ten_thousandth(
+    engine: Ragatouille, ours: ServedModel, exported: Path
+) -> None:
+    documents = [*list(CORPUS.values())[:40], "lake! lamp? ...", "garden forest " * 200]
+    theirs = engine.scores(exported, QUERIES, documents)
+    mine = maxsim(multi(ours, QUERIES, "query"), multi(ours, documents, "document"))
+    assert np.abs(theirs - mine).max() <= 1e-4
+    assert np.ptp(mine) > 0.1  # else any scores at all would agree
+
+
+def test_a_checkpoint_that_was_exported_is_the_same_model_here(
+    ours: ServedModel, exported: Path
+) -> None:
+    again = loaded(exported)
+    for role in ("query", "document"):
+        one, two = multi(ours, QUERIES, role), multi(again, QUERIES, role)
+        assert np.abs(one.values - two.values).max() <= 1e-5
