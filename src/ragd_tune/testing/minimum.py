@@ -16,16 +16,16 @@ class Minimum:
     why: str
 
 
+_ENCODERS = ("contrastive", "late_interaction", "relevance")
+
 MINIMA = {
     "cpu": Minimum(
-        train=train_cells(
-            ("contrastive", "late_interaction"), ("full", "lora"), ("cpu", "cuda", "mps")
-        )
+        train=train_cells(_ENCODERS, ("full", "lora"), ("cpu", "cuda", "mps"))
         | train_cells(("causal_lm",), ("full", "lora", "dora"), ("cpu", "cuda", "mps"))
         | train_cells(("causal_lm",), ("qlora",), ("cpu", "cuda")),
         serve=serve_cells(
             ("base", "full", "peft"),
-            ("causal_lm", "contrastive", "late_interaction"),
+            ("causal_lm", *_ENCODERS),
             ("cpu", "cuda", "mps"),
         ),
         why="it is the reference: whatever another backend makes, this one has to be able to load",

@@ -12,7 +12,7 @@ from ragd_tune.backends import Availability, Backend, serve_cells, train_cells
 from ragd_tune.options import Option
 from ragd_tune.plan import Device
 
-OBJECTIVES = ("contrastive", "late_interaction")
+OBJECTIVES = ("contrastive", "late_interaction", "relevance")
 TUNINGS = ("full", "lora")
 LM_TUNINGS = ("full", "lora", "dora")
 FORMATS = ("base", "full", "peft")

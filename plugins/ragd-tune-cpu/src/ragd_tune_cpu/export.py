@@ -10,9 +10,12 @@ from ragd_tune_cpu.folder import save
 from ragd_tune_cpu.late.serve import MultiEncoder
 from ragd_tune_cpu.lm.folder import export as export_lm
 from ragd_tune_cpu.lm.generator import Generator
+from ragd_tune_cpu.relevance.serve import PairScorer
 
 
-def export(model: Encoder | MultiEncoder | Generator, format_: str, out: Path) -> list[Path]:
+def export(
+    model: Encoder | MultiEncoder | PairScorer | Generator, format_: str, out: Path
+) -> list[Path]:
     """Write ``model`` under ``out``, with its adapter in the weights.
 
     A language model is loaded again for it, unquantised and in full precision.

@@ -21,8 +21,8 @@ from ragd_tune.plan import TrainPlan
 from ragd_tune.training.course import rate
 from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import StepDone
-from ragd_tune_cpu.collate import Collator
 from ragd_tune_cpu.many.group import GROUP
+from ragd_tune_cpu.trainee import Collate
 
 
 class Batches:
@@ -114,7 +114,7 @@ def run(
     loss: torch.nn.Module,
     plan: TrainPlan,
     *,
-    collate: Collator,
+    collate: Collate,
     groups: Batches,
     adamw: torch.optim.Optimizer,
     start: int,

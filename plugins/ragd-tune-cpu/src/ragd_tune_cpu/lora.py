@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,12 @@ _WRITTEN = (
 """What decides a LoRA adapter. PEFT's other keys grow with its version and are at defaults."""
 
 
-def add(model: Network, plan: TrainPlan) -> Any:
+def add(model: Network, plan: TrainPlan, *, heads: Sequence[str] = ()) -> Any:
     """Put LoRA matrices into ``model`` and freeze the rest; return PEFT's wrapper of it.
 
     The layers of ``model`` are replaced in place, so that it goes on being used as it is.
 
+    :param heads: full names of modules that are trained and saved whole, as a classifier.
     :raises UsageError: no layer matches ``lora_targets``; names those that there are.
     """
     inner = _encoder(model)
@@ -63,12 +65,14 @@ def add(model: Network, plan: TrainPlan) -> Any:
         r=plan.integer("lora_rank"),
         lora_alpha=plan.number("lora_alpha"),  # type: ignore[arg-type]
         lora_dropout=plan.number("lora_dropout"),
-        target_modules=targets(inner, plan.options["lora_targets"]),
+        target_modules=targets(inner, plan.options["lora_targets"], heads=heads),
+        modules_to_save=list(heads) or None,
         bias="none",
-        task_type="FEATURE_EXTRACTION",
+        task_type="SEQ_CLS" if heads else "FEATURE_EXTRACTION",
     )
     with quiet():
         wrapped = get_peft_model(inner, config)
+    config.modules_to_save = list(heads) or None  # PEFT adds names that this model may not have
     _start(inner, plan.seed)
     return wrapped
 
@@ -96,10 +100,17 @@ def _encoder(model: Network) -> torch.nn.Module:
     return inner
 
 
-def targets(encoder: torch.nn.Module, wanted: Value) -> list[str]:
-    """Return the full names of the linear layers that get LoRA matrices, sorted."""
-    linear = (n for n, module in encoder.named_modules() if isinstance(module, torch.nn.Linear))
-    return choose(linear, wanted)
+def targets(encoder: torch.nn.Module, wanted: Value, *, heads: Sequence[str] = ()) -> list[str]:
+    """Return the full names of the linear layers that get LoRA matrices, sorted.
+
+    Those inside of ``heads`` get none: they are trained whole. A head reads what a pooler gives,
+    so that a pooler is idle only without one.
+    """
+    linear = [n for n, module in encoder.named_modules() if isinstance(module, torch.nn.Linear)]
+    if not heads:
+        return choose(linear, wanted)
+    inside = tuple(f"{head}." for head in heads)
+    return choose([n for n in linear if not f"{n}.".startswith(inside)], wanted, idle=frozenset())
 
 
 def save(wrapped: Any, out: Path, base: BaseModel) -> None:

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from ragd_tune.errors import UsageError
 from ragd_tune.plan import TrainPlan
-from ragd_tune_cpu.collate import Collator
 from ragd_tune_cpu.many.group import GROUP
 from ragd_tune_cpu.pieces import embed
+from ragd_tune_cpu.trainee import Collate
 
 
 class InBatchSoftmax(MultipleNegativesRankingLoss):
@@ -121,7 +121,7 @@ def precision(model: Network, plan: TrainPlan) -> Iterator[None]:
     def forward(*args: Any, **kwargs: Any) -> dict[str, Any]:
         with torch.autocast(plan.device, dtype=torch.bfloat16):
             made: dict[str, Any] = plain(*args, **kwargs)
-        for name in ("token_embeddings", "sentence_embedding"):
+        for name in ("token_embeddings", "sentence_embedding", "scores"):
             if name in made:
                 made[name] = made[name].float()
         return made
@@ -135,7 +135,7 @@ def precision(model: Network, plan: TrainPlan) -> Iterator[None]:
 
 @torch.no_grad()
 def held_out(
-    loss: torch.nn.Module, collate: Collator, groups: Sequence[Sequence[int]], device: str
+    loss: torch.nn.Module, collate: Collate, groups: Sequence[Sequence[int]], device: str
 ) -> float:
     """Return the mean loss over batches of held-out rows, without dropout."""
     was_training = loss.training
@@ -149,10 +149,10 @@ def held_out(
                 for key, value in batch.items()
                 if key.startswith(f"{column}_")
             }
-            for column in ("query", "positive", "negative")
+            for column in ("query", "positive", "negative", "pair")
             if f"{column}_input_ids" in batch
         ]
-        total += float(loss(features, None))
+        total += float(loss(features, _on(batch.get("label"), device)))
     loss.train(was_training)
     return total / len(groups)
 

@@ -12,12 +12,24 @@ from ragd_tune_cpu.many import launch
 from ragd_tune_cpu.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
-    from ragd_tune.backends import Backend, Dense, Limits, LoadRequest, Model, MultiVector
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragd_tune.backends import (
+        Backend,
+        Dense,
+        Limits,
+        LoadRequest,
+        Model,
+        MultiVector,
+        RerankRequest,
+    )
     from ragd_tune.objectives import Rows
     from ragd_tune.plan import Emit, Estimate, Role, TrainPlan, TrainResult
     from ragd_tune_cpu.encoder import Encoder
     from ragd_tune_cpu.late.serve import MultiEncoder
     from ragd_tune_cpu.lm.generator import Generator
+    from ragd_tune_cpu.relevance.serve import PairScorer
 
 
 @hookimpl
@@ -68,6 +80,10 @@ def ragd_tune_load_adapter(request: LoadRequest) -> Model:
         from ragd_tune_cpu.lm.generator import load as load_lm
 
         return load_lm(request)
+    if request.objective == "relevance":
+        from ragd_tune_cpu.relevance.serve import load as load_pairs
+
+        return load_pairs(request)
     from ragd_tune_cpu.encoder import load
 
     return load(request)
@@ -86,8 +102,15 @@ def ragd_tune_generate(model: Model, prompts: Sequence[str], limits: Limits) -> 
 
 
 @hookimpl
+def ragd_tune_rerank(model: Model, requests: Sequence[RerankRequest]) -> list[NDArray[np.float32]]:
+    """Return one float32 array of scores between 0 and 1 a request."""
+    return cast("PairScorer", model).rerank(requests)
+
+
+@hookimpl
 def ragd_tune_export(model: Model, format: str, out: Path) -> list[Path]:
     """Write the format ``folder``, which sentence-transformers loads, or ``stanford`` (ColBERT)."""
     from ragd_tune_cpu.export import export
 
-    return export(cast("Encoder | MultiEncoder | Generator", model), format, out)
+    loaded = cast("Encoder | MultiEncoder | PairScorer | Generator", model)
+    return export(loaded, format, out)

@@ -25,6 +25,10 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
         from ragd_tune_cpu.late.prepare import prepare as late
 
         return late(plan, rows)
+    if plan.objective == "relevance":
+        from ragd_tune_cpu.relevance.prepare import prepare as relevance
+
+        return relevance(plan, rows)
     return _contrastive(plan, rows)
 
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from sentence_transformers.base import BaseModel as Network
 
+from ragd_tune.objectives import Row
 from ragd_tune.plan import ModelFacts
-from ragd_tune_cpu.collate import Collator
+
+
+class Collate(Protocol):
+    """Makes the tensors of one batch: of the rows that items point to."""
+
+    rows: Sequence[Row]
+
+    def __call__(self, items: Sequence[dict[str, int]]) -> dict[str, Any]:
+        """Return tensors by column (``query_input_ids``), and ``label`` where there are labels."""
+        ...
 
 
 @dataclass(kw_only=True)
@@ -24,6 +35,6 @@ class Trainee:
     facts: ModelFacts
     loss: torch.nn.Module
     adamw: torch.optim.Optimizer
-    train: Collator
-    dev: Collator
+    train: Collate
+    dev: Collate
     save: Callable[[Path], object]
