@@ -78,7 +78,7 @@ def test_a_demo_trains_proves_and_tells_how_to_go_on(
     assert str(home / "adapters" / "bi-encoder") in out
     assert 'ragd_tune.load("demo")' in out
     assert f"--data {home / 'datasets' / dataset.name()}" in out
-    embedder = ragd_tune.load("demo")
+    embedder = ragd_tune.load("demo", slot="embedder")
     assert len(embedder.embed(["anchor apple"])[0]) == embedder.dimension
 
 

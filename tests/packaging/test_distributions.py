@@ -30,7 +30,7 @@ PLUGINS = {
     "unsloth": "ragd_tune_unsloth",
 }
 KINDS = {"bi-encoder", "cross-encoder", "colbert", "raft"}
-PLACEHOLDERS = {"cross-encoder", "raft"}
+PLACEHOLDERS = {"raft"}
 PACKAGES = ["ragd_tune", *PLUGINS.values()]
 EXTRAS = {"ragd", "all-kinds", "cpu", "demo", "mlx", "mlx-cuda", "unsloth"}
 

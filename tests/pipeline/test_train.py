@@ -31,7 +31,7 @@ def test_training_ends_in_a_proven_adapter_that_loads_by_its_name(
     assert summary["interval"][0] <= summary["difference"] <= summary["interval"][1]
     assert summary["n"] + summary["proof"]["counts"]["excluded"] == 48
     assert summary["estimated_seconds"] > 0
-    embedder = ragd_tune.load("mine")
+    embedder = ragd_tune.load("mine", slot="embedder")
     assert embedder.id == summary["id"]
     assert len(embedder.embed(["castle chair"])[0]) == embedder.dimension
 
@@ -97,7 +97,7 @@ def test_an_adapter_crosses_to_another_store_and_its_proof_does_not_count_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run(machine.train("--epochs", "5", "--name", "mine"))
-    before = ragd_tune.load("mine").embed(["castle chair lamp"])
+    before = ragd_tune.load("mine", slot="embedder").embed(["castle chair lamp"])
     assert run(["adapters", "export", "mine", str(tmp_path / "mine.tar")]) == 0
     monkeypatch.setenv("RAGD_TUNE_HOME", str(tmp_path / "other"))
     assert run(["adapters", "import", str(tmp_path / "mine.tar"), "--name", "theirs"]) == 4
@@ -105,7 +105,7 @@ def test_an_adapter_crosses_to_another_store_and_its_proof_does_not_count_there(
     assert Store().list() == []
     run(machine.train("--max-steps", "1", "--no-proof"))  # makes the base known here
     assert run(["adapters", "import", str(tmp_path / "mine.tar"), "--name", "theirs"]) == 0
-    assert ragd_tune.load("theirs").embed(["castle chair lamp"]) == before
+    assert ragd_tune.load("theirs", slot="embedder").embed(["castle chair lamp"]) == before
     assert run(["adapters", "activate", "theirs"]) == 3
     assert "imported" in capsys.readouterr().err
 

@@ -122,7 +122,7 @@ class Workbench:
         """Load an adapter, or the base, by ragd-tune itself."""
         if ref is None:
             return load_base(str(self.base), home=self.store.root, registry=self.registry)
-        return load(ref, home=self.store.root, registry=self.registry)
+        return load(ref, home=self.store.root, registry=self.registry, slot="embedder")
 
     def train(self, name: str, *, side: str = "both", seed: int = 0, **prompts: str) -> Entry:
         """Train an adapter on the sample rows, commit it and say that it is proven."""

@@ -28,7 +28,9 @@ TEXTS = ["harbour lamp copper", "garden ladder", "a letter to the island"]
 
 
 def opened(shop: Any, ref: Any, **more: Any) -> Embedder:
-    return load(ref, home=shop.store.root, registry=shop.registry, offline=True, **more)
+    model = load(ref, home=shop.store.root, registry=shop.registry, offline=True, **more)
+    assert isinstance(model, Embedder)
+    return model
 
 
 def bare(shop: Any, **more: Any) -> Embedder:

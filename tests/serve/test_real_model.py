@@ -55,7 +55,9 @@ def test_a_trained_adapter_gives_the_vectors_of_its_own_weights(real: Any, tunin
     from sentence_transformers import SentenceTransformer
 
     entry = real.train("mine", tuning=tuning, max_steps=3, max_length=32, learning_rate=1e-4)
-    with load("mine", home=real.store.root, registry=real.registry, offline=True) as found:
+    with load(
+        "mine", home=real.store.root, registry=real.registry, offline=True, slot="embedder"
+    ) as found:
         assert found.id == entry.id
         vectors = found.embed_documents(TEXTS)
     path = real.base.path if tuning == "lora" else entry.path

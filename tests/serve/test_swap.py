@@ -15,7 +15,7 @@ WORDS = ["harbour lamp", "copper ladder", "garden island"]
 
 
 def opened(shop: Any, ref: str) -> Embedder:
-    return load(ref, home=shop.store.root, registry=shop.registry, offline=True)
+    return load(ref, home=shop.store.root, registry=shop.registry, offline=True, slot="embedder")
 
 
 def bare(shop: Any) -> Embedder:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ragd_tune.errors import DataError, UsageError
 from ragd_tune.evaluate.metrics import Scores
-from ragd_tune.evaluate.report import PARTS, Cell, Counts, Judged, Moved, Part, Report
-from ragd_tune.evaluate.significance import RESAMPLES, paired_columns
+from ragd_tune.evaluate.report import PARTS, Beside, Cell, Counts, Judged, Moved, Part, Report
+from ragd_tune.evaluate.significance import RESAMPLES, paired, paired_columns
 
 EXAMPLES = 10
 
@@ -42,6 +42,7 @@ def compare(
     gate_dims: int | None = None,
     exclude: Collection[str] = frozenset(),
     texts: Mapping[str, str] | None = None,
+    beside: Mapping[str, Scores] | None = None,
     incumbent: str = "the incumbent",
     candidate: str = "the adapter",
     looks: int = 1,
@@ -53,7 +54,8 @@ def compare(
     ``clusters`` names a cluster for each query id, ``known`` are the ids whose documents training
     saw (:class:`ragd_tune.data.DataSet` tells both), ``exclude`` ids to take out: leaks, counted
     where the scores hold them. ``gate_dims`` is the largest dimension unless given. ``texts`` of
-    the queries go into the lists of those that moved most. Any metric that is in both is compared,
+    the queries go into the lists of those that moved most. ``beside`` are other systems' scores of
+    the same queries, which are told and decide nothing. Any metric that is in both is compared,
     also ones that are not of this package.
 
     :raises DataError: no query is left to compare.
@@ -90,6 +92,10 @@ def compare(
         gained=gained,
         lost=lost,
         queries=_judged(sides, gate_metric, gate_dims, names, is_known),
+        beside=tuple(
+            _beside(name, scores, sides.after[gate_dims], gate_metric, sides.used, labels, seed)
+            for name, scores in (beside or {}).items()
+        ),
     )
 
 
@@ -164,6 +170,22 @@ def _counts(sides: _Sides, masks: Mapping[Part, _Mask]) -> Counts:
         excluded=int((~sides.used).sum()),
         collapsed=sides.any.collapsed,
     )
+
+
+def _beside(
+    name: str,
+    other: Scores,
+    after: Scores,
+    metric: str,
+    used: _Mask,
+    labels: NDArray[np.int64],
+    seed: int,
+) -> Beside:
+    if other.query_ids != after.query_ids:
+        raise ValueError(f"{name} scored different queries, or in another order")
+    theirs = other.values[metric][used]
+    difference = paired(after.values[metric][used] - theirs, labels[used], seed=seed)
+    return Beside(name=name, score=float(theirs.mean()), difference=difference)
 
 
 def _judged(

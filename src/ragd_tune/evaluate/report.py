@@ -79,6 +79,18 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What another system scored on the same queries by the gate's metric.
+
+    ``difference`` is the candidate's score minus its own. It decides nothing.
+    """
+
+    name: str
+    score: float
+    difference: Comparison
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """An A/B comparison of ``candidate`` against ``incumbent``.
 
@@ -101,6 +113,7 @@ class Report:
     gained: tuple[Moved, ...] = ()
     lost: tuple[Moved, ...] = ()
     queries: tuple[Judged, ...] = ()
+    beside: tuple[Beside, ...] = ()
     generated: bool = False
     elsewhere: Elsewhere | None = None
 
@@ -147,6 +160,7 @@ class Report:
                 verdict[:1].upper() + verdict[1:],
                 *words.by_part(parts["known"], parts["new"]),
                 *(self.elsewhere.sentences() if self.elsewhere else ()),
+                *words.others(self.beside),
                 *words.caveats(self.looks, self.counts.excluded),
             ]
         )
@@ -163,7 +177,7 @@ class Report:
             "sentence": self.sentence,
             **asdict(self),
         }
-        for name in ("cells", "gained", "lost", "queries"):
+        for name in ("cells", "gained", "lost", "queries", "beside"):
             value[name] = list(value[name])
         _refuse_non_finite(value, "report")
         return value
@@ -183,6 +197,10 @@ class Report:
         try:
             fields["counts"] = Counts(**fields["counts"])
             fields["cells"] = tuple(_cell(cell) for cell in fields["cells"])
+            fields["beside"] = tuple(
+                Beside(**{**one, "difference": Comparison(**one["difference"])})
+                for one in fields.get("beside", ())
+            )
             for name in ("gained", "lost"):
                 fields[name] = tuple(Moved(**moved) for moved in fields[name])
             fields["queries"] = tuple(Judged(**one) for one in fields["queries"])

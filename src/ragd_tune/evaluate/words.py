@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ragd_tune.evaluate.metrics import title
 from ragd_tune.evaluate.significance import Comparison
 
 if TYPE_CHECKING:
-    from ragd_tune.evaluate.report import Cell
+    from ragd_tune.evaluate.report import Beside, Cell
 
 
 def verdict(cell: Cell, incumbent: str, candidate: str) -> str:
@@ -64,6 +64,12 @@ def by_part(known: Cell | None, new: Cell | None) -> Iterator[str]:
         yield "Every query is about documents that no training query used."
         return
     yield f"New documents: {_part(new.difference)}. Known documents: {_part(known.difference)}."
+
+
+def others(beside: Sequence[Beside]) -> Iterator[str]:
+    """Yield what other systems scored, with the candidate's distance from each."""
+    for one in beside:
+        yield f"Beside it, {one.name}: {one.score:.4f} ({numbers(one.difference)})."
 
 
 def caveats(looks: int, excluded: int) -> Iterator[str]:

@@ -97,7 +97,9 @@ def _encoder(
     if adapter is None:
         embedder = load_base(base, home=home, registry=shop.registry, offline=offline)
     else:
-        embedder = load(adapter, home=home, registry=shop.registry, offline=offline)
+        embedder = load(
+            adapter, slot="embedder", home=home, registry=shop.registry, offline=offline
+        )
     with embedder:
         yield embedder
 

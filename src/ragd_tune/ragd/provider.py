@@ -141,8 +141,9 @@ def _queries(
 def _load(ref: str, home: Path | None, registry: Registry | None, *, slot: str) -> Any:
     from ragd_tune import load
 
+    opened: Any = load
     try:
-        return load(ref, home=home, registry=registry, lazy=True)
+        return opened(ref, slot=slot, home=home, registry=registry, lazy=True)
     except TuneError as error:
         raise _unusable(ref, error, slot) from error
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ragd_tune.serve.embedder import Embedder
     from ragd_tune.serve.load import load_base
+    from ragd_tune.serve.reranker import Reranker
     from ragd_tune.serve.served import ServedModel, open_model
     from ragd_tune.serve.swap import Index, Pair, Serving
 
@@ -17,6 +18,7 @@ _LAZY = {
     "Embedder": "embedder",
     "Index": "swap",
     "Pair": "swap",
+    "Reranker": "reranker",
     "ServedModel": "served",
     "Serving": "swap",
     "load_base": "load",
@@ -27,6 +29,7 @@ __all__ = [
     "Embedder",
     "Index",
     "Pair",
+    "Reranker",
     "ServedModel",
     "Serving",
     "load_base",

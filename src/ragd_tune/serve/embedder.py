@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ragd_tune.backends import MultiVector
 from ragd_tune.errors import UsageError
 from ragd_tune.plan import ModelFacts, Role
+from ragd_tune.serve.pinned import Pinned
 from ragd_tune.serve.served import ServedModel
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Embedder:
+class Embedder(Pinned):
     """Texts to vectors, by one model that never changes under this object.
 
     ragd's protocol is ``embed``, ``embed_single``, ``dimension``, ``model_name`` and
@@ -32,6 +31,8 @@ class Embedder:
     :param one_encoder: queries and documents go through the same weights (not a query adapter).
     """
 
+    slot = "embedder"
+
     def __init__(
         self,
         opener: Callable[[], ServedModel],
@@ -42,32 +43,11 @@ class Embedder:
         space: Callable[[ModelFacts], str],
         one_encoder: bool = True,
     ) -> None:
-        self._opener = opener
-        self._id = id
-        self._name = name
-        self._known = facts
+        super().__init__(opener, id=id, name=name, facts=facts)
         self._space = space
         self._one_encoder = one_encoder
-        self._served: ServedModel | None = None
-        self._closed = False
-        self._lock = threading.RLock()
 
     # -- what it is ---------------------------------------------------------------------------
-
-    @property
-    def id(self) -> str:
-        """Content id of the adapter, or the fingerprint of a bare base; never changes."""
-        return self._id
-
-    @property
-    def model_name(self) -> str:
-        """What users call the model."""
-        return self._name
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What the model is; loads it if that is not known yet."""
-        return self._known if self._known is not None else self.load().facts
 
     @property
     def dimension(self) -> int:
@@ -84,11 +64,6 @@ class Embedder:
         """Whether a text has one vector, whatever its role."""
         prompts = self.facts.prompts
         return self._one_encoder and prompts.get("query", "") == prompts.get("document", "")
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the weights are in memory."""
-        return self._served is not None
 
     # -- vectors ------------------------------------------------------------------------------
 
@@ -133,36 +108,3 @@ class Embedder:
                 f"{self._name} makes many vectors a text: it reranks, and is no embedder"
             )
         return answer
-
-    # -- life ---------------------------------------------------------------------------------
-
-    def load(self) -> ServedModel:
-        """Load the model unless it is; return it.
-
-        :raises UsageError: the embedder was closed.
-        """
-        with self._lock:
-            if self._closed:
-                raise UsageError(f"the embedder {self._name} is closed", mend="load it again")
-            if self._served is None:
-                self._served = self._opener()
-                self._known = self._served.facts
-            return self._served
-
-    def close(self) -> None:
-        """Give the memory back, after the call that is running; it cannot be used again."""
-        with self._lock:
-            served, self._served, self._closed = self._served, None, True
-        if served is not None:
-            served.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -1,47 +1,34 @@
-"""From a name, an id or a folder to an embedder that is ready, everything about it checked."""
+"""From a name, an id or a folder to a model that is ready, everything about it checked."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, overload
 
-from ragd_tune.errors import StoreError, UsageError
-from ragd_tune.models import fingerprint, locate, resolve, space_at, space_id
-from ragd_tune.plan import BaseModel, Device, ModelFacts
+from ragd_tune.errors import UsageError
+from ragd_tune.kinds import Slot
+from ragd_tune.models import locate, resolve, space_id
+from ragd_tune.plan import BaseModel, Device
 from ragd_tune.registry import Registry, discover
 from ragd_tune.serve.embedder import Embedder
+from ragd_tune.serve.found import Found as Found
+from ragd_tune.serve.found import check_again, check_base
+from ragd_tune.serve.found import facts_of as facts_of
+from ragd_tune.serve.found import find as find
+from ragd_tune.serve.found import space_of as space_of
+from ragd_tune.serve.reranker import Reranker
 from ragd_tune.serve.served import ServedModel, cut, open_model
-from ragd_tune.store import Manifest, Store, catalogue, safety
+from ragd_tune.store import Store
 
-_SHORT = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """An adapter that was looked up and checked: its name for people, its folder, its manifest."""
-
-    name: str
-    path: Path
-    manifest: Manifest
+Loaded = Embedder | Reranker
 
 
-def facts_of(manifest: Manifest) -> ModelFacts:
-    """Return the manifest's facts as a backend takes them."""
-    return ModelFacts(
-        dimension=manifest.dimension,
-        dimensions=tuple(manifest.dimensions),
-        max_length=manifest.max_length,
-        pooling=manifest.pooling,
-        normalise=manifest.normalise,
-        prompts=dict(manifest.prompts),
-        settings=dict(manifest.settings),
-    )
-
-
+@overload
 def load(
     ref: str | Path,
     *,
+    slot: Literal["embedder"],
     home: Path | None = None,
     device: Device | None = None,
     backend: str | None = None,
@@ -49,54 +36,135 @@ def load(
     dimension: int | None = None,
     offline: bool | None = None,
     lazy: bool = False,
-) -> Embedder:
-    """Return the embedder of an adapter.
+) -> Embedder: ...
+@overload
+def load(
+    ref: str | Path,
+    *,
+    slot: Literal["reranker"],
+    home: Path | None = None,
+    device: Device | None = None,
+    backend: str | None = None,
+    registry: Registry | None = None,
+    dimension: None = None,
+    offline: bool | None = None,
+    lazy: bool = False,
+) -> Reranker: ...
+@overload
+def load(
+    ref: str | Path,
+    *,
+    slot: None = None,
+    home: Path | None = None,
+    device: Device | None = None,
+    backend: str | None = None,
+    registry: Registry | None = None,
+    dimension: int | None = None,
+    offline: bool | None = None,
+    lazy: bool = False,
+) -> Loaded: ...
+def load(
+    ref: str | Path,
+    *,
+    slot: Slot | None = None,
+    home: Path | None = None,
+    device: Device | None = None,
+    backend: str | None = None,
+    registry: Registry | None = None,
+    dimension: int | None = None,
+    offline: bool | None = None,
+    lazy: bool = False,
+) -> Loaded:
+    """Return the embedder or the reranker that an adapter is, by its kind.
 
     ``ref`` is a name, an id or its first letters, or the folder of an adapter. Every file's hash
     and the base's fingerprint are checked before anything is loaded.
 
+    :param slot: what it has to be; anything that serves if None.
     :param home: the store's root; ``$RAGD_TUNE_HOME``, else ``~/.ragd/tune``.
     :param device: where to run; the backend's best if None. ``backend`` narrows the choice.
     :param dimension: cut the vectors to their first values (Matryoshka).
     :param offline: do not ask the hub for a base that is not here.
     :param lazy: check now, and load at the first call.
     :raises StoreError: there is no such adapter, it is damaged, or its base is another one.
-    :raises UsageError: it is no embedder, or has no such dimension.
+    :raises UsageError: it is no such model, or has no such dimension.
     :raises NotInstalledError: its base, or a backend that loads it, is not here.
     """
     store = Store(home)
     found = find(store, ref)
     registry = registry or discover()
-    _must_embed(registry, found)
-    facts = facts_of(found.manifest)
-    at_hand = cut(facts, dimension)
-    reference = found.manifest.base
-    base = locate(reference.name, reference.fingerprint, store.root, offline=offline)
+    serves = _serves(registry, found, slot)
+    opening = Opening(
+        registry=registry,
+        found=found,
+        base=_base_of(found, store.root, offline=offline),
+        device=device,
+        backend=backend,
+        dimension=dimension,
+        lazy=lazy,
+    )
+    model = _embedder(opening) if serves == "embedder" else _reranker(opening)
+    if not lazy:
+        model.load()
+    return model
 
-    def open_() -> ServedModel:
-        if lazy:  # what was checked then may have been replaced since
-            _check_again(found, base)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """All that it takes to open an adapter, now or later."""
+
+    registry: Registry
+    found: Found
+    base: BaseModel
+    device: Device | None
+    backend: str | None
+    dimension: int | None
+    lazy: bool
+
+    def __call__(self) -> ServedModel:
+        """Load it."""
+        if self.lazy:  # what was checked then may have been replaced since
+            check_again(self.found, self.base)
+        manifest = self.found.manifest
         return open_model(
-            registry,
-            objective=found.manifest.objective,
-            format=found.manifest.format,
-            base=base,
-            adapter=found.path,
-            facts=facts,
-            device=device,
-            backend=backend,
-            dimension=dimension,
+            self.registry,
+            objective=manifest.objective,
+            format=manifest.format,
+            base=self.base,
+            adapter=self.found.path,
+            facts=facts_of(manifest),
+            device=self.device,
+            backend=self.backend,
+            dimension=self.dimension,
         )
 
-    embedder = Embedder(
-        open_,
-        id=found.manifest.content_id,
-        name=found.name,
-        facts=at_hand,
-        space=lambda _: space_of(found.manifest, dimension),
-        one_encoder=found.manifest.side == "both",
+
+def _base_of(found: Found, root: Path, *, offline: bool | None) -> BaseModel:
+    reference = found.manifest.base
+    return locate(reference.name, reference.fingerprint, root, offline=offline)
+
+
+def _embedder(opening: Opening) -> Embedder:
+    manifest, dimension = opening.found.manifest, opening.dimension
+    return Embedder(
+        opening,
+        id=manifest.content_id,
+        name=opening.found.name,
+        facts=cut(facts_of(manifest), dimension),
+        space=lambda _: space_of(manifest, dimension),
+        one_encoder=manifest.side == "both",
     )
-    return _ready(embedder, lazy=lazy)
+
+
+def _reranker(opening: Opening) -> Reranker:
+    if opening.dimension is not None:
+        raise UsageError(
+            f"{opening.found.name} gives scores, which have no dimension",
+            mend="leave dimension out",
+        )
+    manifest = opening.found.manifest
+    facts = facts_of(manifest)
+    return Reranker(opening, id=manifest.content_id, name=opening.found.name, facts=facts)
 
 
 def load_base(
@@ -123,7 +191,7 @@ def load_base(
 
     def open_() -> ServedModel:
         if lazy:
-            _check_base(base)
+            check_base(base)
         return open_model(
             registry,
             objective=objective,
@@ -145,65 +213,30 @@ def load_base(
     return _ready(embedder, lazy=lazy)
 
 
-def find(store: Store, ref: str | Path) -> Found:
-    """Look an adapter up and read every byte of it.
+def _serves(registry: Registry, found: Found, wanted: Slot | None) -> Slot:
+    """Return what the adapter's kind serves; an embedder where the kind is not installed.
 
-    :raises StoreError: there is none, or it is damaged.
+    :raises UsageError: it is not ``wanted``, or nothing that is loaded here.
     """
-    if isinstance(ref, Path) or _is_written_as_path(ref):
-        path = Path(ref).expanduser()
-        if not path.is_dir():
-            raise StoreError(f"{path}: there is no such folder", mend="name an adapter's folder")
-        path = path.resolve()
-        safety.check_folder(path)
-        manifest = Manifest.load(path)
-        manifest.verify(path)
-        return Found(name=path.name, path=path, manifest=manifest)
-    entry = store.get(ref)
-    return Found(name=entry.shown, path=entry.path, manifest=catalogue.check_sound(entry.path))
-
-
-def space_of(manifest: Manifest, dimension: int | None = None) -> str:
-    """Return the id of the space that an adapter's documents lie in, cut to ``dimension``."""
-    space = manifest.space
-    if space is None:
-        raise StoreError(
-            f"the adapter {manifest.content_id[:_SHORT]} does not say which space it embeds into",
-            mend="train it again",
-        )
-    if dimension is None or dimension == manifest.dimension:
-        return space
-    if manifest.side == "query":  # the documents are the base's, and so is their space when cut
-        cut = replace(facts_of(manifest), dimension=dimension)
-        return space_id(cut, encoder=manifest.base.fingerprint)
-    return space_at(space, dimension)
-
-
-def _is_written_as_path(ref: str) -> bool:
-    separators = [os.sep, *([os.altsep] if os.altsep else []), "/"]
-    return ref.startswith((".", "~")) or any(one in ref for one in separators)
-
-
-def _must_embed(registry: Registry, found: Found) -> None:
     kind = registry.kinds.get(found.manifest.kind)
-    if (kind is not None and kind.serves != "embedder") or not found.manifest.dimension:
-        what = f"a {kind.serves}" if kind is not None else "no embedder"
-        raise UsageError(
-            f"{found.name} is {what} ({found.manifest.kind})", mend="name a bi-encoder's adapter"
-        )
+    serves: Slot | None = kind.serves if kind is not None else None
+    if serves is None and found.manifest.dimension:
+        serves = "embedder"
+    if serves in ("embedder", "reranker") and wanted in (None, serves):
+        return serves
+    what = f"a {serves}" if serves else "nothing that is known here"
+    raise UsageError(
+        f"{found.name} is {what} ({found.manifest.kind})",
+        mend=f"name an adapter that is {_ARTICLES[wanted]}",
+    )
 
 
-def _check_again(found: Found, base: BaseModel) -> None:
-    manifest = Manifest.load(found.path)
-    if manifest.content_id != found.manifest.content_id:
-        raise StoreError(f"{found.name} was replaced by another adapter", mend="load it again")
-    manifest.verify(found.path)
-    _check_base(base)
-
-
-def _check_base(base: BaseModel) -> None:
-    if fingerprint(base.path) != base.fingerprint:
-        raise StoreError(f"the base model in {base.path} has changed", mend="load it again")
+_ARTICLES = {
+    None: "an embedder or a reranker",
+    "embedder": "an embedder, as a bi-encoder's",
+    "reranker": "a reranker, as a cross-encoder's",
+    "generator": "a generator",
+}
 
 
 def _ready(embedder: Embedder, *, lazy: bool) -> Embedder:

@@ -65,7 +65,7 @@ class ServedModel:
         """
         from ragd_tune.serve.answers import check_dense, check_multi
 
-        texts = _texts(texts, "texts")
+        texts = checked(texts, "texts")
         answer = self._call("ragd_tune_embed", texts=texts, role=role)
         if isinstance(answer, MultiVector):
             return check_multi(answer, len(texts), self._facts, self.backend)
@@ -94,7 +94,7 @@ class ServedModel:
         """
         from ragd_tune.serve.answers import check_texts
 
-        prompts = _texts(prompts, "prompts")
+        prompts = checked(prompts, "prompts")
         answer = self._call("ragd_tune_generate", prompts=prompts, limits=limits)
         return check_texts(answer, len(prompts), self.backend)
 
@@ -237,7 +237,7 @@ def cut(facts: ModelFacts, dimension: int | None) -> ModelFacts:
     return replace(facts, dimension=dimension, dimensions=kept)
 
 
-def _texts(texts: Sequence[str], what: str) -> list[str]:
+def checked(texts: Sequence[str], what: str) -> list[str]:
     """Return ``texts`` as a list; one text is not taken for its letters."""
     if isinstance(texts, str):
         raise UsageError(f"{what} is one text", mend="give a list of texts")

@@ -1,1 +1,1 @@
-"""Room for the kind ``cross-encoder``: rerankers that read a query and a passage together."""
+"""The cross-encoder kind of ragd-tune: fine-tunes rerankers."""
