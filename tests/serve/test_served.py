@@ -259,7 +259,7 @@ def test_a_cut_base_gives_unit_vectors_of_that_many_dimensions(shop: Any) -> Non
 CANNOT: dict[str, tuple[dict[str, Any], type[Exception]]] = {
     "a format": ({"format": "map"}, NoBackendError),
     "a device": ({"device": "cuda"}, NoBackendError),
-    "an objective": ({"objective": "relevance"}, NoBackendError),
+    "an objective": ({"objective": "causal_lm"}, NoBackendError),
     "a backend": ({"backend": "nobody"}, NotInstalledError),
 }
 

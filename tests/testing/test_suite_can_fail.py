@@ -6,6 +6,7 @@ from types import ModuleType
 
 import kinds
 import pytest
+import rerankers
 import toys
 
 # pytester forgets what is imported inside a run, and NumPy cannot be imported twice.
@@ -58,6 +59,18 @@ BACKENDS = {
     "ChokesOnNothing": "no_texts_give_no_answers",
 }
 
+RERANKERS = {
+    "TurnsThePassages": "belongs_to_its_text",
+    "TurnsTheRequests": "belongs_to_its_text",
+    "GivesLogits": "promised_shape",
+    "GivesDoubles": "promised_shape",
+    "GivesOneArray": "promised_shape",
+    "LeavesOutWhatIsEmpty": "no_texts_give_no_answers",
+    "LoadsTheBaseOnly": "what_is_loaded_is_what_was_trained",
+    "IgnoresTheLoss": "reaches_the_training and loss",
+    "ReadsTheFirstPassageOnly": "the_first_loss_is_that",
+}
+
 KINDS = {
     "SaysNothing": "says_what_it_is",
     "TakesAnOptionOfTheCore": "options_are_its_own",
@@ -82,6 +95,18 @@ from ragd_tune.testing import BackendSuite
 class TestBroken(BackendSuite):
     backend = "toy"
     registry_from = "toys:registry_of_{name}"
+
+    def base(self, folder):
+        return make_base(folder)
+"""
+
+RERANKER = """
+from ragd_tune.testing import BackendSuite
+from ragd_tune.testing.fakes import make_base
+
+class TestBroken(BackendSuite):
+    backend = "fake"
+    registry_from = "rerankers:registry_of_{name}"
 
     def base(self, folder):
         return make_base(folder)
@@ -115,12 +140,19 @@ def test_a_broken_backend_fails(pytester: pytest.Pytester, name: str, test: str)
     assert is_caught(pytester, BACKEND, name, test)
 
 
+@pytest.mark.parametrize(("name", "test"), RERANKERS.items())
+def test_a_broken_reranker_fails(pytester: pytest.Pytester, name: str, test: str) -> None:
+    assert is_caught(pytester, RERANKER, name, test)
+
+
 @pytest.mark.parametrize(("name", "test"), KINDS.items())
 def test_a_broken_kind_fails(pytester: pytest.Pytester, name: str, test: str) -> None:
     assert is_caught(pytester, KIND, name, test)
 
 
-@pytest.mark.parametrize(("module", "caught"), [(toys, BACKENDS), (kinds, KINDS)])
+@pytest.mark.parametrize(
+    ("module", "caught"), [(toys, BACKENDS), (rerankers, RERANKERS), (kinds, KINDS)]
+)
 def test_everything_broken_is_tried(module: ModuleType, caught: dict[str, str]) -> None:
     broken = {
         name

@@ -224,7 +224,7 @@ def _serves(registry: Registry, found: Found, wanted: Slot | None) -> Slot:
         serves = "embedder"
     if serves in ("embedder", "reranker") and wanted in (None, serves):
         return serves
-    what = f"a {serves}" if serves else "nothing that is known here"
+    what = f"an {serves}" if serves == "embedder" else f"a {serves or 'stranger here'}"
     raise UsageError(
         f"{found.name} is {what} ({found.manifest.kind})",
         mend=f"name an adapter that is {_ARTICLES[wanted]}",

@@ -108,12 +108,12 @@ def _softmax(
     loss = float(-np.log(np.maximum(chances[own, own], 1e-30)).mean())
     chances[own, own] -= 1
     by_scores = chances / np.float32(len(q) * temperature)
-    by_q = _through_unit(by_scores @ p, q, q_norm)
-    by_p = _through_unit(by_scores.T @ q, p, p_norm)
+    by_q = through_unit(by_scores @ p, q, q_norm)
+    by_p = through_unit(by_scores.T @ q, p, p_norm)
     return loss, by_q.T @ queries + by_p.T @ passages
 
 
-def _through_unit(gradient: Matrix, rows: Matrix, norms: Matrix) -> Matrix:
+def through_unit(gradient: Matrix, rows: Matrix, norms: Matrix) -> Matrix:
     """Return the gradient before a row was brought to length 1."""
     along = (gradient * rows).sum(axis=1, keepdims=True)
     made: Matrix = (gradient - rows * along) / np.maximum(norms, np.float32(1e-6))

@@ -92,9 +92,14 @@ class FakeModel:
             weight = read(request.adapter / MODEL)[WEIGHT]
         if request.format == "peft" and request.adapter:
             weight = weight + delta(request.adapter)
+        length = request.max_length or _MAX_LENGTH
         facts = request.facts or ModelFacts(
-            dimension=len(weight), max_length=request.max_length or _MAX_LENGTH, pooling="mean"
+            dimension=len(weight), max_length=length, pooling="mean"
         )
+        if request.objective == "relevance":
+            return cls(
+                weight=weight, facts=request.facts or ModelFacts(max_length=length, normalise=False)
+            )
         if request.dimension and request.dimension <= len(weight):
             weight = weight[: request.dimension]
             facts = ModelFacts(

@@ -12,8 +12,9 @@ import numpy as np
 from safetensors import SafetensorError
 
 from ragd_tune.errors import DataError, TrainingDivergedError
-from ragd_tune.objectives import Row, Rows, batches
+from ragd_tune.objectives import Row, Rows, batches, contrasting
 from ragd_tune.plan import Emit, Estimate, Event, ModelFacts, Stop, TrainPlan, TrainResult
+from ragd_tune.testing import fake_relevance
 from ragd_tune.testing.fake_math import State, softmax_loss
 from ragd_tune.testing.fake_model import (
     MODEL,
@@ -100,6 +101,10 @@ def _one(plan: TrainPlan, state: State, batch: Sequence[Row], total: int) -> flo
 
 
 def _loss(plan: TrainPlan, state: State, batch: Sequence[Row]) -> tuple[float, Matrix]:
+    if plan.objective == "relevance":
+        listwise = plan.options["loss"] == "listwise"
+        length = plan.integer("max_length")
+        return fake_relevance.loss(state.matrix, batch, length, listwise=listwise)
     length, prompts = plan.integer("max_length"), _prompts(plan)
     negatives = [text for row in batch for text in _negatives(row, plan.integer("negatives"))]
     passages = [str(row["positive"]) for row in batch] + negatives
@@ -170,7 +175,8 @@ def _steps(plan: TrainPlan, rows: Rows) -> int:
 
 def _epoch(plan: TrainPlan, rows: Rows, epoch: int) -> list[list[int]]:
     size = plan.integer("batch_size")
-    return batches(rows.train, batch_size=size, seed=plan.seed, epoch=epoch)
+    contrasts = contrasting(plan.objective)
+    return batches(rows.train, batch_size=size, seed=plan.seed, epoch=epoch, contrasts=contrasts)
 
 
 def _batches(plan: TrainPlan, rows: Rows, step: int, total: int) -> Iterator[list[int]]:
@@ -215,6 +221,8 @@ def _dims(plan: TrainPlan, state: State) -> tuple[int, ...]:
 
 
 def _facts(plan: TrainPlan, state: State) -> ModelFacts:
+    if plan.objective == "relevance":
+        return ModelFacts(max_length=plan.integer("max_length"), normalise=False)
     return ModelFacts(
         dimension=len(state.matrix),
         max_length=plan.integer("max_length"),

@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragd_tune import hookimpl
-from ragd_tune.backends import Availability, Backend, LoadRequest, serve_cells, train_cells
+from ragd_tune.backends import (
+    Availability,
+    Backend,
+    LoadRequest,
+    RerankRequest,
+    serve_cells,
+    train_cells,
+)
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Emit, Estimate, Role, TrainPlan, TrainResult
 from ragd_tune.registry import Registry
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
     from ragd_tune.testing.fake_model import FakeModel
 
 NAME = "fake"
+OBJECTIVES = ("contrastive", "relevance")
 
 
 class FakePlugin:
@@ -42,13 +50,13 @@ class FakePlugin:
 
     @hookimpl
     def ragd_tune_backends(self) -> Iterable[Backend]:
-        """Declare ``contrastive`` by ``full`` and ``lora`` on the CPU, both sides."""
+        """Declare ``contrastive`` and ``relevance`` by ``full`` and ``lora`` on the CPU."""
         return [
             Backend(
                 name=self.name,
                 title="a bag of words in NumPy, for tests",
-                train_cells=train_cells(("contrastive",), ("full", "lora"), ("cpu",)),
-                serve_cells=serve_cells(("base", "full", "peft"), ("contrastive",), ("cpu",)),
+                train_cells=train_cells(OBJECTIVES, ("full", "lora"), ("cpu",)),
+                serve_cells=serve_cells(("base", "full", "peft"), OBJECTIVES, ("cpu",)),
                 detect=self._detect,
             )
         ]
@@ -87,6 +95,17 @@ class FakePlugin:
         """Return unit vectors, float32 (n, dimension)."""
         self.calls.append("embed")
         return model.embed(texts, role)
+
+    @hookimpl
+    def ragd_tune_rerank(
+        self, model: FakeModel, requests: Sequence[RerankRequest]
+    ) -> list[NDArray[np.float32]]:
+        """Return scores between 0 and 1 by request, float32 (passages,)."""
+        from ragd_tune.testing.fake_relevance import scores
+
+        self.calls.append("rerank")
+        length = model.facts.max_length
+        return [scores(model.weight, one.query, one.passages, length) for one in requests]
 
     @hookimpl
     def ragd_tune_export(self, model: FakeModel, format: str, out: Path) -> list[Path]:
