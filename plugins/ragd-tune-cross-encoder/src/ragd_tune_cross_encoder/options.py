@@ -14,11 +14,11 @@ ROWS = (
         help="passages without an answer for each one with it",
     ),
     Option(
-        name="mine",
+        name="negatives_from",
         type="str",
         default="bm25",
-        choices=("bm25", "none"),
-        help="where negatives come from that the data does not have",
+        choices=("bm25", "data"),
+        help="where negatives come from: bm25 fills up what the data lacks, data takes its own alone",
     ),
     Option(
         name="mine_depth",

@@ -31,7 +31,7 @@ class Recipe:
         """Read the options."""
         return cls(
             negatives=int(str(options["negatives"])),
-            mine=options["mine"] == "bm25",
+            mine=options["negatives_from"] == "bm25",
             depth=int(str(options["mine_depth"])),
             seed=int(str(options.get("seed", 0))),
         )
