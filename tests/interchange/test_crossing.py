@@ -55,7 +55,7 @@ def run(*words: object) -> Any:
 
 
 def vectors(store: Store, name: str) -> Any:
-    with load(name, home=store.root, backend="cpu") as embedder:
+    with load(name, slot="embedder", home=store.root, backend="cpu") as embedder:
         return embedder.embed_documents(TEXTS)
 
 

@@ -67,7 +67,7 @@ def test_an_adapter_goes_to_the_hub_and_comes_back_the_same_in_another_store(
     machine: Machine, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = Store().get("mine")
-    vectors = ragd_tune.load("mine").embed(["castle chair lamp"])
+    vectors = ragd_tune.load("mine", slot="embedder").embed(["castle chair lamp"])
     assert run(["adapters", "push", REPO, "mine"]) == 0
     assert hub.private[REPO] is True
     listed = {"ragd-tune.json", "README.md", *before.manifest.files}
@@ -75,7 +75,7 @@ def test_an_adapter_goes_to_the_hub_and_comes_back_the_same_in_another_store(
     there = elsewhere(tmp_path, monkeypatch, machine)
     assert run(["adapters", "pull", REPO, "--name", "theirs"]) == 0
     assert there.get("theirs").id == before.id
-    assert ragd_tune.load("theirs").embed(["castle chair lamp"]) == vectors
+    assert ragd_tune.load("theirs", slot="embedder").embed(["castle chair lamp"]) == vectors
     assert there.verify() == ()
     assert run(["adapters", "activate", "theirs"]) == 3  # its proof stayed where it was made
 

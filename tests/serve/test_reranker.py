@@ -43,7 +43,8 @@ def train(shop: Any, name: str, seed: int = 0) -> Entry:
         normalise=False, space=None,
     )  # fmt: skip
     shop.store.commit(draft, manifest, names=[name])
-    return shop.store.get(name)
+    entry: Entry = shop.store.get(name)
+    return entry
 
 
 @pytest.fixture
@@ -65,7 +66,8 @@ def test_scores_are_float32_one_a_passage_and_none_for_none(rerankers: Any) -> N
     with opened(rerankers, "mine") as model:
         assert (model.id, model.model_name) == (entry.id, "mine")
         scores = model.rerank("anchor apple", PASSAGES)
-        assert (scores.dtype, scores.shape) == (np.float32, (3,))
+        assert scores.dtype == np.float32
+        assert scores.shape == (3,)
         assert scores.argmax() != 1
         assert model.rerank("anchor", []).shape == (0,)
         assert model.rerank_many([]) == []
@@ -86,9 +88,10 @@ def test_it_stays_what_it_is_when_its_name_goes_to_another(rerankers: Any) -> No
 def test_a_lazy_one_loads_at_the_first_call_and_a_closed_one_says_so(rerankers: Any) -> None:
     train(rerankers, "mine")
     model = opened(rerankers, "mine", lazy=True)
-    assert not model.is_loaded
+    loaded = [model.is_loaded]
     model.rerank("anchor", PASSAGES)
-    assert model.is_loaded
+    loaded.append(model.is_loaded)
+    assert loaded == [False, True]
     model.close()
     with pytest.raises(UsageError, match="reranker mine is closed"):
         model.rerank("anchor", PASSAGES)

@@ -117,7 +117,7 @@ def open_adapter(shop: Workshop, ref: str) -> Embedder:
     """Load an adapter of the store."""
     from ragd_tune.serve.load import load
 
-    return load(ref, home=shop.store.root, registry=shop.registry)
+    return load(ref, slot="embedder", home=shop.store.root, registry=shop.registry)
 
 
 def target_of(facts: HostConfig, space: str) -> Path:

@@ -113,7 +113,7 @@ class Following:
 
         if self._store.get(wanted).manifest.side != "query":
             return None
-        found = load(wanted, home=self._store.root)
+        found = load(wanted, slot="embedder", home=self._store.root)
         space = self._space(name)
         if found.space != space:
             raise StoreError(
