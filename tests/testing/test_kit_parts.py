@@ -98,7 +98,7 @@ def test_every_row_that_the_suite_trains_on_is_a_row_of_its_objective(checks: Ch
 @pytest.mark.parametrize("checks", COVERED.values(), ids=COVERED)
 def test_every_option_of_an_objective_has_to_have_an_effect(checks: Checks) -> None:
     facts = ModelFacts(dimension=8, max_length=8)
-    assert OPTIONS[checks.objective] <= checks.changes(facts).keys()
+    assert OPTIONS[checks.objective] - checks.silent <= checks.changes(facts).keys()
 
 
 @pytest.mark.parametrize("checks", COVERED.values(), ids=COVERED)

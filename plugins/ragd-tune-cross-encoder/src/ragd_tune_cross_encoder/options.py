@@ -18,7 +18,7 @@ ROWS = (
         type="str",
         default="bm25",
         choices=("bm25", "data"),
-        help="where negatives come from: bm25 fills up what the data lacks, data takes its own alone",
+        help="where negatives come from: bm25 fills up what the data lacks, data adds none",
     ),
     Option(
         name="mine_depth",

@@ -42,6 +42,9 @@ class Checks(ABC):
     apart: ClassVar[float] = 1e-3
     """Answers to different texts, and those of a base and its adapter, differ by more than this."""
 
+    silent: ClassVar[frozenset[str]] = frozenset()
+    """Options of the objective that must leave the weights alone, or the rows of the suite."""
+
     vectors: ClassVar[bool] = False
     """Whether a text has one vector: it can be cut to a smaller dimension then."""
 
