@@ -30,7 +30,7 @@ def main(rounds: int = 30) -> None:
     host = get_embedder({"embedding": {"model": MODEL}, "storage": {"data_dir": Path("absent")}})
     direct = load_base(MODEL).load()
     one = TEXTS[:1]
-    pairs = {
+    pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         "64 texts": (lambda: host.embed(TEXTS), lambda: direct.embed(TEXTS, "document")),
         "one query": (lambda: host.embed_single(one[0]), lambda: direct.embed(one, "query")),
     }
