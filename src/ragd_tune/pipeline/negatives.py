@@ -31,8 +31,10 @@ def with_negatives(
     answer, no near-duplicate of one, and no passage that scores above 95% of the answer.
     """
     count = options.get("negatives")
-    if options.get("mine") != "auto" or data.negatives or not isinstance(count, int) or not count:
+    wanted = options.get("mine") == "auto" and isinstance(count, int) and count > 0
+    if not wanted or data.negatives or not data.qrels.get("train"):
         return data
+    assert isinstance(count, int)
     length = options.get("max_length")
     length = min(LENGTH, length) if isinstance(length, int) else LENGTH
     asked = Mining(per_query=count, retrievers=("dense",))
