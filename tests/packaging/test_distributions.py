@@ -30,9 +30,11 @@ PLUGINS = {
     "unsloth": "ragd_tune_unsloth",
 }
 KINDS = {"bi-encoder", "cross-encoder", "colbert", "raft"}
-PLACEHOLDERS = {"raft"}
 PACKAGES = ["ragd_tune", *PLUGINS.values()]
-EXTRAS = {"ragd", "all-kinds", "cpu", "demo", "mlx", "mlx-cuda", "unsloth"}
+EXTRAS = {
+    *("all-kinds", "cpu", "demo", "mlx", "mlx-cuda", "unsloth"),
+    *("documents", "mine", "png", "ragd"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -213,15 +215,6 @@ def test_a_lone_sdist_builds_the_same_wheel(dists: Path, tmp_path: Path) -> None
         assert {name: first.read(name) for name in first.namelist()} == {
             name: second.read(name) for name in second.namelist()
         }
-
-
-@pytest.mark.parametrize("name", sorted(PLACEHOLDERS))
-def test_a_placeholder_says_that_it_offers_nothing(dists: Path, name: str) -> None:
-    said = metadata(dists, PLUGINS[name])
-    assert str(said["Summary"]).startswith("placeholder: reserves the name, offers nothing yet")
-    assert "Placeholder: reserves the name, offers nothing yet." in str(said.get_payload())
-    with wheel(dists, PLUGINS[name]) as archive:
-        assert b"ragd_tune_" not in archive.read(f"{PLUGINS[name]}/plugin.py")
 
 
 def test_the_licence_is_the_whole_apache_licence() -> None:
