@@ -46,10 +46,9 @@ draft = store.draft()
 for path in entry.path.iterdir():
     if path.name != "ragd-tune.json":
         (shutil.copytree if path.is_dir() else shutil.copyfile)(path, draft / path.name)
-from ragd_tune.models import space_id
-from ragd_tune.serve.load import facts_of
+from ragd_tune.serve import load_base
 told = entry.manifest.model_dump(mode="json", by_alias=True, exclude={"files"})
-space = space_id(facts_of(entry.manifest), encoder=entry.manifest.base.fingerprint)
+space = load_base(entry.manifest.base.name).space  # the documents stay the base's
 store.commit(draft, Manifest.build(draft, **told | {"side": "query", "space": space}), ["asks"])
 """
 RUNNING = """
