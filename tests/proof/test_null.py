@@ -26,7 +26,7 @@ from ragd_tune.testing.machine import Machine
 FLIPS = 2000
 COLUMNS = 200
 MOST = 0.035
-FAST = ("--max-steps", "8", "--batch-size", "16", "--max-length", "64")
+FAST = ("--max-steps", "8", "--batch-size", "16", "--max-length", "64", "--mine", "no")
 
 
 @pytest.fixture
