@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ragd_tune.errors import TuneError
+from ragd_tune.interchange.peft import check_type
 from ragd_tune_cpu.lm.base import load_model
 from ragd_tune_cpu.lora import CONFIG, WEIGHTS
 from ragd_tune_cpu.session import quiet
@@ -25,9 +26,9 @@ def put_on(model: Any, adapter: Path, *, merge: bool) -> Any:
     for name in (CONFIG, WEIGHTS):
         if not (adapter / name).is_file():
             raise TuneError(f"{adapter}: is no PEFT adapter: {name} is missing")
+    check_type(adapter)
     config = PeftConfig.from_pretrained(str(adapter))
-    if not isinstance(config, LoraConfig):
-        raise TuneError(f"{adapter}: is {config.peft_type}, and only LoRA and DoRA are loaded")
+    assert isinstance(config, LoraConfig)
     config.base_model_name_or_path = None  # the core has compared fingerprints; names say less
     try:
         with quiet():
