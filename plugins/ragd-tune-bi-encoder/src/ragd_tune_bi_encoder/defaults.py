@@ -16,7 +16,8 @@ the one that is copied: 3 epochs, full, 2e-5   .8182   .7239   .3223    .5994  .
 ============================================== ======= ======= ======== ====== =======
 
 Two negatives are the default: four take almost twice the time. LoRA is the default tuning because
-its adapter is 3 MB and not 90, and leaves the base as it is.
+its adapter is 3 MB and not 90, and leaves the base as it is; LoRA with mined negatives was not
+measured.
 """
 
 from __future__ import annotations
