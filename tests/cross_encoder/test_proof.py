@@ -11,12 +11,15 @@ from ragd_tune.backends import RerankRequest
 from ragd_tune.errors import UsageError
 from ragd_tune.kinds import Trial
 from ragd_tune.plan import ModelFacts
+from ragd_tune.reranking import Stage
 from ragd_tune.testing import tiny_data
 from ragd_tune.testing.sides import Oracle, Side
 from ragd_tune_cross_encoder.kind import CrossEncoder
-from ragd_tune_cross_encoder.stage import Stage
 
 DATA = tiny_data(queries=160)
+
+OTHERS = ["the order of all-MiniLM-L6-v2 and BM25 (top 50)", "the order of BM25 (top 50)"]
+"""What is told beside where an embedder is the first stage."""
 
 
 class Untrained(Side):
@@ -69,14 +72,15 @@ def test_an_untrained_head_is_no_incumbent() -> None:
     assert report.incumbent == "the order of all-MiniLM-L6-v2 (top 50)"
     assert report.passed
     assert opened == ["all-MiniLM-L6-v2"]
-    assert report.beside == ()
+    assert [one.name for one in report.beside] == OTHERS
 
 
 def test_a_trained_base_that_orders_better_is_the_incumbent_and_the_first_stage_beside() -> None:
     report, _ = prove(lambda: Oracle(DATA), lambda: Side(dimension=len(DATA.corpus)))
     assert report.incumbent == "the base reranker"
     assert not report.passed
-    assert [one.name for one in report.beside] == ["the order of all-MiniLM-L6-v2 (top 50)"]
+    first = "the order of all-MiniLM-L6-v2 (top 50)"
+    assert [one.name for one in report.beside] == [first, *OTHERS]
 
 
 def test_both_sides_order_the_same_candidates_and_as_many_as_asked() -> None:
@@ -94,9 +98,17 @@ def test_keywords_need_no_embedder_and_the_hybrid_takes_the_one_named() -> None:
     assert (report.incumbent, opened) == ("the order of mine and BM25 (top 50)", ["mine"])
 
 
+def test_ragds_mixture_is_told_beside_as_it_orders_when_it_is_the_first_stage() -> None:
+    dense, _ = prove(Untrained, lambda: Oracle(DATA))
+    mixed, _ = prove(Untrained, lambda: Oracle(DATA), first_stage="hybrid")
+    beside = {one.name: one.score for one in dense.beside}
+    assert beside[mixed.incumbent] == pytest.approx(mixed.gate.before)
+    assert {one.name for one in mixed.beside} == {dense.incumbent, OTHERS[1]}
+
+
 def test_the_tuned_embedders_order_is_told_beside_and_decides_nothing() -> None:
     report, _ = prove(Untrained, lambda: Oracle(DATA), beside=("tuned",))
-    (told,) = report.beside
+    told = report.beside[-1]
     assert told.name == "the order of tuned"
     assert told.score == pytest.approx(1.0)
     assert told.difference.mean == pytest.approx(report.gate.after - told.score)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ragd_tune.kinds import Slot
 from ragd_tune.options import Option
+from ragd_tune.reranking import PROOF
 from ragd_tune_colbert.defaults import defaults
 
 if TYPE_CHECKING:
@@ -18,24 +19,7 @@ if TYPE_CHECKING:
     from ragd_tune.options import Value
 
 OPTIONS = (
-    Option(
-        name="first_stage",
-        type="str",
-        default="all-MiniLM-L6-v2",
-        group="proof",
-        help="embedding model, a base or an adapter, whose best documents are reranked",
-        reason="ragd's own embedder",
-    ),
-    Option(
-        name="candidates",
-        type="int",
-        default=50,
-        low=2,
-        high=1000,
-        group="proof",
-        unit="documents",
-        help="how many of the first stage's best documents are reranked",
-    ),
+    *PROOF,
     Option(
         name="token_pooling",
         type="int",

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragd_tune.kinds import Slot
+from ragd_tune.reranking import PROOF
 from ragd_tune_cross_encoder.defaults import defaults
-from ragd_tune_cross_encoder.options import PROOF, ROWS
+from ragd_tune_cross_encoder.options import ROWS
 
 if TYPE_CHECKING:
     from ragd_tune.data import DataSet

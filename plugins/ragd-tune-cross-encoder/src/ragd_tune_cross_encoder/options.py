@@ -1,4 +1,4 @@
-"""Options of a reranker's rows and of its proof."""
+"""Options of a reranker's rows."""
 
 from __future__ import annotations
 
@@ -32,33 +32,3 @@ ROWS = (
     ),
 )
 """What makes the rows."""
-
-PROOF = (
-    Option(
-        name="first_stage",
-        type="str",
-        default="all-MiniLM-L6-v2",
-        group="proof",
-        help="what finds the candidates: an embedder (a base or an adapter), bm25, or hybrid (as "
-        "ragd weighs both; hybrid:NAME for another embedder)",
-        reason="ragd's own embedder",
-    ),
-    Option(
-        name="candidates",
-        type="int",
-        default=50,
-        low=2,
-        high=1000,
-        group="proof",
-        unit="documents",
-        help="how many of the first stage's best documents are reranked",
-    ),
-    Option(
-        name="beside",
-        type="strs",
-        default=(),
-        group="proof",
-        help="embedders whose order is reported beside, as the tuned one",
-    ),
-)
-"""How an adapter is judged."""

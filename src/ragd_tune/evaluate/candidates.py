@@ -1,9 +1,9 @@
-"""Candidates of every query of a split: found, put in another order, and scored."""
+"""The proof of a reranker: candidates of every query, found, put in another order, and scored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,16 +11,16 @@ import numpy as np
 
 from ragd_tune.backends import MultiVector, RerankRequest
 from ragd_tune.errors import UsageError
-from ragd_tune.evaluate import Scores, same_text, score
 from ragd_tune.evaluate.bm25 import Bm25
+from ragd_tune.evaluate.compare import compare
 from ragd_tune.evaluate.first_stage import Found, dense, hybrid, keywords, reordered
-from ragd_tune_cross_encoder.stage import Stage
+from ragd_tune.evaluate.metrics import Scores, same_text, score
+from ragd_tune.reranking import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
+    from ragd_tune.evaluate.report import Report
     from ragd_tune.kinds import Served, Trial
 
 BLOCK = 1024
@@ -72,16 +72,24 @@ class Field:
         """Texts of the queries."""
         return [self.trial.data.queries[qid].text for qid in self.queries]
 
-    def first_stage(self, stage: Stage) -> list[Found]:
-        """Return the candidates that ``stage`` finds."""
+    def orders(self, stage: Stage) -> dict[str, list[Found]]:
+        """Return the candidates that ``stage`` finds, first, and what else could have found them.
+
+        Where it has an embedder, these are that one alone, BM25, and ragd's mixture of both: each
+        is asked once for all of them. The keys are words for a report.
+        """
         depth = stage.candidates
-        if not stage.keywords:
-            return self.dense(stage.embedder, depth)
         self.trial.progress("counting words", 0.0)
-        found = keywords(self.asked, Bm25(self.texts), depth, keep=self.keep)
+        keyed = keywords(self.asked, Bm25(self.texts), depth, keep=self.keep)
         if not stage.embedder:
-            return found
-        return hybrid(self.dense(stage.embedder, depth), found, depth)
+            return {stage.words: keyed}
+        meant = self.dense(stage.embedder, depth)
+        made = {
+            replace(stage, keywords=False).words: meant,
+            replace(stage, keywords=True).words: hybrid(meant, keyed, depth),
+            replace(stage, keywords=True, embedder="").words: keyed,
+        }
+        return {stage.words: made.pop(stage.words), **made}
 
     def dense(self, name: str, depth: int) -> list[Found]:
         """Return candidates by an embedder.
@@ -124,6 +132,70 @@ class Field:
         }
         qrels = self.trial.data.qrels[self.trial.split]
         return score(rankings, qrels, metrics=METRICS, equivalents=self.same)
+
+    def judged(
+        self,
+        before: Mapping[str, Scores],
+        after: Scores,
+        *,
+        gate_metric: str,
+        beside: Mapping[str, Scores],
+    ) -> Report:
+        """Compare ``after`` with the better of those in ``before``; tell all others beside.
+
+        A first stage's order costs nothing, and a model that was never trained to rerank is easily
+        beaten: so the incumbent is whichever ranks better on the very queries of the proof, the
+        earlier one where they are equal. That choice can only make the proof harder. A metric that
+        the incumbent was not measured by is compared with that of another.
+        """
+        trial = self.trial
+        name = max(before, key=lambda one: before[one].means()[gate_metric])
+        others = {one: scores for one, scores in before.items() if one != name}
+        every = {metric: v for one in before.values() for metric, v in one.values.items()}
+        return compare(
+            replace(before[name], values={**every, **before[name].values}),
+            after,
+            gate_metric=gate_metric,
+            clusters=trial.data.clusters(trial.split),
+            known=trial.data.known_and_new(trial.split)[0],
+            exclude=trial.exclude,
+            texts={qid: query.text for qid, query in trial.data.queries.items()},
+            incumbent=name,
+            beside={**others, **beside},
+            looks=trial.looks,
+            seed=trial.seed,
+        )
+
+
+def prove(
+    trial: Trial,
+    *,
+    gate_metric: str,
+    rank: Callable[[Field, Served, Sequence[Found], str], Scores],
+    base: str,
+    counts: Callable[[Served], bool] = lambda base: True,
+) -> Report:
+    """Compare the first stage's order with the tuned order of the same candidates.
+
+    One model is in memory at a time if the caller's ``open_`` allows it.
+
+    :param rank: scores the order that a model gives the candidates; the text names the model for
+        whoever waits.
+    :param base: what the bare base is called in the report.
+    :param counts: whether the bare base is a reranker, so that it is an incumbent too.
+    """
+    field, stage = Field.of(trial), Stage.of(trial.options)
+    orders = field.orders(stage)
+    scores = {name: field.score(found) for name, found in orders.items()}
+    found = orders[stage.words]
+    before = {stage.words: scores.pop(stage.words)}
+    bare = trial.open_incumbent()
+    if counts(bare):
+        before[base] = rank(field, bare, found, "the base")
+    after = rank(field, trial.open_candidate(), found, "the candidate")
+    for name in stage.beside:
+        scores[f"the order of {name}"] = field.score(field.dense(name, stage.candidates))
+    return field.judged(before, after, gate_metric=gate_metric, beside=scores)
 
 
 def _vectors(model: Served, texts: Sequence[str], name: str, *, query: bool) -> NDArray[np.float32]:

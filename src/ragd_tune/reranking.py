@@ -1,14 +1,44 @@
-"""What the options say of a reranker's first stage."""
+"""What kinds of rerankers have in common: whose candidates they put in order, as options say it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ragd_tune.options import Value
+from ragd_tune.options import Option, Value
 
 EMBEDDER = "all-MiniLM-L6-v2"
 """ragd's own, for what names none."""
+
+PROOF = (
+    Option(
+        name="first_stage",
+        type="str",
+        default=EMBEDDER,
+        group="proof",
+        help="what finds the candidates: an embedder (a base or an adapter), bm25, or hybrid (as "
+        "ragd weighs both; hybrid:NAME for another embedder)",
+        reason="ragd's own embedder",
+    ),
+    Option(
+        name="candidates",
+        type="int",
+        default=50,
+        low=2,
+        high=1000,
+        group="proof",
+        unit="documents",
+        help="how many of the first stage's best documents are reranked",
+    ),
+    Option(
+        name="beside",
+        type="strs",
+        default=(),
+        group="proof",
+        help="embedders whose order is reported beside, as the tuned one",
+    ),
+)
+"""How a reranker is judged: every kind of them has these options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
