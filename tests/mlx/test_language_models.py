@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def train(plan: TrainPlan, rows: Rows = ROWS) -> Any:
     return discover().call("mlx", "ragd_tune_train", plan=plan, rows=rows, emit=lambda event: None)
 
 
-def load(plan: TrainPlan, result: Any = None, **changes: Any) -> Any:
+def load(plan: TrainPlan, result: Any = None, *, backend: str = "mlx", **changes: Any) -> Any:
     fields = {
         "objective": "causal_lm",
         "format": result.format if result else "base",
@@ -64,7 +65,7 @@ def load(plan: TrainPlan, result: Any = None, **changes: Any) -> Any:
         "facts": result.facts if result else None,
     }
     request = LoadRequest(**{**fields, **changes})
-    return discover().call("mlx", "ragd_tune_load_adapter", request=request)
+    return discover().call(backend, "ragd_tune_load_adapter", request=request)
 
 
 def torch_logits(base: Path, adapter: Path | None = None, weights: Any = None) -> Any:
@@ -176,8 +177,28 @@ def test_an_adapter_on_four_bits_fits_those_numbers_and_no_others(tmp_path: Path
     with pytest.raises(BaseMismatchError, match="come out otherwise here") as refused:
         load(plan, result, base=other)
     assert "--tuning lora" in refused.value.mend
-    with pytest.raises(BaseMismatchError, match="four bits"):
-        load(plan, result, facts=None)
+    assert differ(load(plan, result, facts=None).logits(IDS), mine) == 0, "its own note is enough"
+
+
+def test_other_backends_refuse_four_bits_of_mlx_and_name_what_writes_the_right_base(
+    tmp_path: Path,
+) -> None:
+    base = tiny_lm(tmp_path, hidden=64)
+    plan = plan_of(base, tmp_path, "qlora")
+    result = train(plan)
+    for facts in (result.facts, None):
+        with pytest.raises(BaseMismatchError) as refused:
+            load(plan, result, backend="cpu", facts=facts)
+        assert "tiny in four bits (mlx-affine-4-64, as the backend mlx" in refused.value.message
+        assert result.facts.settings["quantised_base"][:12] in refused.value.message
+        assert "the backend cpu makes nf4-double" in refused.value.message
+        assert "--format folder --backend mlx" in refused.value.mend
+    loaded, out = load(plan, result), tmp_path / "whole"
+    discover().call("mlx", "ragd_tune_export", model=loaded, format="folder", out=out)
+    assert differ(torch_logits(out), loaded.logits(IDS)) <= 1e-4, "what the message names works"
+    settings = {**result.facts.settings, "quantised": "nf4-double"}
+    with pytest.raises(BaseMismatchError, match="as the backend cpu makes them"):
+        load(plan, result, facts=replace(result.facts, settings=settings))
 
 
 def dequantised(plan: TrainPlan) -> dict[str, Any]:

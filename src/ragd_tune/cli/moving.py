@@ -24,7 +24,8 @@ _PLACE = click.Path(path_type=Path)
     "(folder) or ColBERT's programs (stanford).",
 )
 @click.option("--no-records", is_flag=True, help="Leave proofs and provenance out of an archive.")
-def export(adapter: str, out: Path, *, format_: str, no_records: bool) -> None:
+@click.option("--backend", help="Who writes a whole model; the best backend if not given.")
+def export(adapter: str, out: Path, *, format_: str, no_records: bool, backend: str | None) -> None:
     """Write ADAPTER to OUT: one archive, or a folder that another program loads."""
     from ragd_tune.store import Store
 
@@ -36,7 +37,7 @@ def export(adapter: str, out: Path, *, format_: str, no_records: bool) -> None:
         from ragd_tune.pipeline.exporting import export_model
         from ragd_tune.registry import discover
 
-        files = export_model(discover(), Store(), adapter, format_, out)
+        files = export_model(discover(), Store(), adapter, format_, out, backend=backend)
         click.echo(f"wrote {len(files)} files into {out}")
         return
     from ragd_tune.pipeline.crossing import export_folder

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ragd_tune.errors import RefusedAdapterError, UsageError
-from ragd_tune.interchange import mlx, peft
+from ragd_tune.interchange import mlx, peft, quantised
 from ragd_tune.interchange.lora import Lora
 from ragd_tune.plan import BaseModel, ModelFacts
 from ragd_tune.registry import Registry
@@ -43,7 +43,11 @@ def export_folder(store: Store, ref: str, out: Path, *, format: str) -> list[Pat
             mend="--format peft keeps it",
         )
     found = peft.read(entry.path)
-    named = replace(found, base_name=found.base_name or entry.manifest.base.name)
+    named = replace(
+        found,
+        base_name=found.base_name or entry.manifest.base.name,
+        quantised=found.quantised or quantised.note(entry.manifest.settings),
+    )
     out.mkdir(parents=True, exist_ok=True)
     written = (mlx.write if format == "mlx" else peft.write)(named, out)
     for name in beside:

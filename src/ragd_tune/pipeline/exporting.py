@@ -11,7 +11,12 @@ from ragd_tune.store import Entry, Store
 
 
 def open_adapter(
-    registry: Registry, store: Store, entry: Entry, *, device: Device | None = None
+    registry: Registry,
+    store: Store,
+    entry: Entry,
+    *,
+    device: Device | None = None,
+    backend: str | None = None,
 ) -> ServedModel:
     """Open an adapter of any kind; the network is asked for its base if it is not here.
 
@@ -30,18 +35,25 @@ def open_adapter(
         adapter=entry.path,
         facts=facts_of(manifest),
         device=device,
+        backend=backend,
     )
 
 
 def export_model(
-    registry: Registry, store: Store, ref: str, format_: str, out: Path
+    registry: Registry,
+    store: Store,
+    ref: str,
+    format_: str,
+    out: Path,
+    *,
+    backend: str | None = None,
 ) -> tuple[Path, ...]:
     """Write the model that the adapter ``ref`` makes of its base, and return the files.
 
     ``folder`` is one that sentence-transformers loads, ``stanford`` a ColBERT checkpoint; a backend
-    may have more.
+    may have more. ``backend`` names who loads the adapter and writes; the best one if None.
 
     :raises UsageError: the backend cannot write it so; says why.
     """
-    with open_adapter(registry, store, store.get(ref)) as model:
+    with open_adapter(registry, store, store.get(ref), backend=backend) as model:
         return tuple(model.export(format_, out))

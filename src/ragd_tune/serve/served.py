@@ -10,16 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ragd_tune.backends import (
-    Limits,
-    LoadRequest,
-    Model,
-    MultiVector,
-    Precision,
-    RerankRequest,
-)
+from ragd_tune.backends import Limits, LoadRequest, Model, MultiVector, Precision, RerankRequest
 from ragd_tune.choose import choose_server
 from ragd_tune.errors import PluginError, TuneError, UsageError
+from ragd_tune.interchange.quantised import makers
 from ragd_tune.plan import BaseModel, Device, ModelFacts, Role
 from ragd_tune.registry import Registry
 
@@ -161,7 +155,11 @@ def open_model(
     if backend is not None:
         registry.backend(backend)  # a broken or missing one says so, rather than "no backend can"
     choice = choose_server(
-        registry.offers(), objective=objective, format=format, device=device, backend=backend
+        registry.offers() if backend else makers(registry.offers(), facts),
+        objective=objective,
+        format=format,
+        device=device,
+        backend=backend,
     )
     name = choice.backend.name
     request = LoadRequest(

@@ -128,12 +128,28 @@ def merged(model: nn.Module, arrays: Mapping[str, mx.array]) -> dict[str, mx.arr
 
 
 def fuse(model: nn.Module) -> None:
-    """Merge the adapted layers of ``model`` into plain ones, dequantised."""
-    _put(
-        model,
-        {
-            name: layer.fuse(dequantize=True)
-            for name, layer in model.named_modules()
-            if isinstance(layer, ADAPTED)
-        },
+    """Merge the adapted layers of ``model`` into plain ones, and bring all few bits back to floats.
+
+    A layer that no adapter changed may be held in few bits as well, as an output layer is.
+    """
+    there = dict(model.named_modules())
+    made = {
+        name: layer.fuse(dequantize=True)
+        for name, layer in there.items()
+        if isinstance(layer, ADAPTED)
+    }
+    for name, layer in there.items():
+        if isinstance(layer, nn.QuantizedLinear) and name.rpartition(".")[0] not in made:
+            made[name] = _plain(layer)
+    _put(model, made)
+
+
+def _plain(layer: Any) -> nn.Linear:
+    rows, columns = _shape(layer)
+    made = nn.Linear(columns, rows, bias="bias" in layer)
+    made.weight = mx.dequantize(
+        layer.weight, layer.scales, layer.biases, group_size=layer.group_size, bits=layer.bits
     )
+    if "bias" in layer:
+        made.bias = layer.bias
+    return made

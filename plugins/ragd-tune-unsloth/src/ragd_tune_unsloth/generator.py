@@ -18,6 +18,7 @@ from transformers import (
 
 from ragd_tune.backends import Limits, LoadRequest
 from ragd_tune.errors import TuneError
+from ragd_tune.interchange import quantised
 from ragd_tune.objectives import Frame, before_stop, frame_of
 from ragd_tune.plan import ModelFacts
 from ragd_tune_unsloth import adapter, safe
@@ -128,10 +129,12 @@ def load(request: LoadRequest) -> Generator:
     An adapter that was trained on a four-bit base is put on the same four bits again: it fits
     those, and not the base that they were made from.
 
+    :raises BaseMismatchError: it was trained on four bits that this backend does not make.
     :raises TuneError: the files do not make a model.
     """
     base, facts = request.base, request.facts
     safe.check(base.path, base.name)
+    quantised.bits_of(request, "unsloth", makes={quantised.NF4})
     tokenizer = tokenizer_of(base)
     with quiet():
         model = _open(request)

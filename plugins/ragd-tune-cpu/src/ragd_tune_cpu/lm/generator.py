@@ -14,6 +14,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from ragd_tune.backends import Limits, LoadRequest
 from ragd_tune.errors import TuneError
+from ragd_tune.interchange import quantised
 from ragd_tune.objectives import Frame, before_stop, frame_of
 from ragd_tune.plan import ModelFacts
 from ragd_tune_cpu.lm.base import config_of, context, load_model, load_tokenizer
@@ -154,13 +155,14 @@ def load(request: LoadRequest) -> Generator:
     An adapter that was trained on a four-bit base is put on the same four bits again: it fits
     those, and not the base that they were made from.
 
+    :raises BaseMismatchError: it was trained on four bits that this backend does not make.
     :raises TuneError: the files do not make a model.
     """
     facts = request.facts
     whole = request.format == "full"
     folder: Path = request.adapter if whole and request.adapter is not None else request.base.path
     tokenizer = load_tokenizer(folder, request.base.name)
-    model = _open(request, folder, facts)
+    model = _open(request, folder)
     frame = frame_of(tokenizer, facts.settings.get("chat_template") if facts else "auto")
     limit = context(model.config, tokenizer)
     if facts is None:
@@ -171,11 +173,11 @@ def load(request: LoadRequest) -> Generator:
     return Generator(model, frame, replace(facts, max_length=length), request)
 
 
-def _open(request: LoadRequest, folder: Path, facts: ModelFacts | None) -> Any:
+def _open(request: LoadRequest, folder: Path) -> Any:
     name = request.base.name
     four_bits = None
-    if facts is not None and facts.settings.get("quantised"):
-        computed = str(facts.settings.get("computed_in"))
+    if quantised.bits_of(request, "cpu", makes={quantised.NF4}):
+        computed = str(quantised.told(request).get("computed_in"))
         four_bits = torch.bfloat16 if computed == "bfloat16" else torch.float32
     stored = getattr(config_of(folder, name), "dtype", None)
     half = stored == torch.bfloat16 and has_fast_bf16(request.device)

@@ -12,13 +12,14 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_map
 
 from ragd_tune.errors import NotInstalledError, TuneError, UsageError
+from ragd_tune.interchange import quantised
 from ragd_tune_mlx.recipe import CPU_HAS_IT, table
 from ragd_tune_mlx.session import quiet
 
 NO_LIMIT = 1 << 20
 """What a model without a limit has: more tokens than any memory holds."""
 GROUP, BITS = 64, 4
-FOUR_BITS = f"mlx-affine-{BITS}-{GROUP}"
+FOUR_BITS = quantised.MLX
 """Groups of 64 weights, each with a scale and a bias of its own: mlx-lm's default."""
 
 

@@ -16,8 +16,7 @@ from mlx_lm.models.cache import make_prompt_cache
 
 from ragd_tune.backends import Limits, LoadRequest
 from ragd_tune.errors import BaseMismatchError, TuneError
-from ragd_tune.interchange import peft
-from ragd_tune.interchange.lora import Lora
+from ragd_tune.interchange import peft, quantised
 from ragd_tune.objectives import Frame, before_stop, frame_of
 from ragd_tune.plan import ModelFacts
 from ragd_tune_mlx import lora
@@ -150,42 +149,26 @@ def load(request: LoadRequest) -> Generator:
     if facts is None:
         settings = {"chat_template": frame.chat}
         facts = ModelFacts(max_length=limit, normalise=False, settings=settings)
-    adapter = None
-    if request.format == "peft":
-        assert request.adapter is not None
-        adapter = peft.read(request.adapter)
-        _same_bits(request, adapter, facts)
+    bits = quantised.bits_of(request, "mlx", makes={base.FOUR_BITS})
     with on(request.device), uncompiled(request.device):
-        found = _base(request, place, facts)
+        found = _base(request, place, bits)
         model = base.shared(found.model)
-        if adapter is not None:
-            lora.attach(model, adapter, where=str(request.adapter))
+        if request.format == "peft":
+            assert request.adapter is not None
+            lora.attach(model, peft.read(request.adapter), where=str(request.adapter))
     length = min(request.max_length or facts.max_length, facts.max_length, limit)
     return Generator(found, model, frame, replace(facts, max_length=length), request)
 
 
-def _base(request: LoadRequest, place: Path, facts: ModelFacts) -> Base:
-    bits = str(facts.settings.get("quantised") or "")
-    if bits not in {"", base.FOUR_BITS}:
-        raise _other_bits(request, f"on {bits}, which only the backend that made it has")
+def _base(request: LoadRequest, place: Path, bits: str) -> Base:
     key = (request.base.fingerprint, str(place), request.device, bits)
     known = _bases.get(key)
     if known is None:
         known = Base(base.load_model(place, request.base.name, four_bits=bool(bits)))
         _bases[key] = known
-    if bits and base.numbers(known.model) != facts.settings.get("quantised_base"):
-        raise _other_bits(request, "on four bits of the base that come out otherwise here")
+    if bits and base.numbers(known.model) != quantised.told(request).get("quantised_base"):
+        raise BaseMismatchError(
+            f"{request.adapter}: was trained on four bits of the base that come out otherwise here",
+            mend="load it where it was trained, or train it again with --tuning lora",
+        )
     return known
-
-
-def _same_bits(request: LoadRequest, adapter: Lora, facts: ModelFacts) -> None:
-    told = str((adapter.quantised or {}).get("quantised") or "")
-    if told != str(facts.settings.get("quantised") or ""):
-        raise _other_bits(request, f"on four bits ({told}), and the facts of the model say nothing")
-
-
-def _other_bits(request: LoadRequest, why: str) -> BaseMismatchError:
-    return BaseMismatchError(
-        f"{request.adapter}: was trained {why}",
-        mend="load it where it was trained, or train it again with --tuning lora",
-    )
