@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import chromadb
 import pytest
 from chromadb.config import Settings
 
-from ragd_tune.models import files_digest, fingerprint, remember, space_id
+from ragd_tune.models import fingerprint, remember
 from ragd_tune.options import CONTRASTIVE, LORA, RUN
-from ragd_tune.plan import BaseModel, TrainPlan
+from ragd_tune.pipeline.training import commit
+from ragd_tune.pipeline.workshop import Workshop
+from ragd_tune.plan import BaseModel, Side, TrainPlan
 from ragd_tune.registry import Registry
 from ragd_tune.serve import Embedder, load_base
 from ragd_tune.serve.load import load
-from ragd_tune.store import Entry, Manifest, Store
+from ragd_tune.store import Entry, Store
 from ragd_tune.testing import contrastive_rows
 from ragd_tune.testing.fakes import advertise, make_base, registry
 
@@ -124,13 +126,16 @@ class Workbench:
             return load_base(str(self.base), home=self.store.root, registry=self.registry)
         return load(ref, home=self.store.root, registry=self.registry, slot="embedder")
 
-    def train(self, name: str, *, side: str = "both", seed: int = 0, **prompts: str) -> Entry:
+    def train(
+        self, name: str, *, side: Side = "both", seed: int = 0, length: int = 0, **prompts: str
+    ) -> Entry:
         """Train an adapter on the sample rows, commit it and say that it is proven."""
         base = BaseModel(name="fake-base", path=self.base, fingerprint=fingerprint(self.base))
         store, rows = self.store, contrastive_rows()
         remember(store.root, base)
         options = {option.name: option.default for option in (*RUN, *CONTRASTIVE, *LORA)}
         options |= {"batch_size": 4, "learning_rate": 1e-2, "max_steps": 20}
+        options |= {"max_length": length} if length else {}
         options |= {f"{role}_prompt": text for role, text in prompts.items()}
         out = Path(tempfile.mkdtemp(prefix="run-", dir=self.home)) / "out"
         plan = TrainPlan(
@@ -141,18 +146,13 @@ class Workbench:
         result = self.registry.call(
             "fake", "ragd_tune_train", plan=plan, rows=rows, emit=lambda event: None
         )
-        facts, draft = result.facts, store.draft()
-        shutil.copytree(out, draft, dirs_exist_ok=True)
-        encoder = base.fingerprint if side == "query" else files_digest(draft, base.fingerprint)
-        manifest = Manifest.build(
-            draft, kind="bi-encoder", objective="contrastive", tuning="lora", side=side,
-            format=result.format, base={"name": "fake-base", "fingerprint": base.fingerprint},
-            dimension=facts.dimension, dimensions=facts.dimensions, max_length=facts.max_length,
-            prompts=dict(facts.prompts), pooling=facts.pooling, normalise=facts.normalise,
-            space=space_id(facts, encoder=encoder),
+        planned: Any = SimpleNamespace(
+            plan=replace(plan, side=side), rows=rows, kind=SimpleNamespace(serves="embedder"),
+            data=SimpleNamespace(source=Path("data"), fingerprint="d" * 64),
         )  # fmt: skip
-        store.commit(draft, manifest, names=[name])
-        store.record(manifest.content_id, "proof", {"passed": True})
+        shop = Workshop(registry=self.registry, store=store)
+        made = commit(shop, planned, result, name=name)
+        store.record(made.id, "proof", {"passed": True})
         return store.get(name)
 
 

@@ -163,6 +163,16 @@ def test_a_query_adapter_needs_no_embedding_and_leaves_index_and_model(
     assert found.ids[1] == entry.id
 
 
+def test_a_query_adapter_searches_its_bases_space_whatever_it_was_trained_with(
+    bench: Any, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooking, "is_enabled", lambda: True)
+    entry = bench.train("mine", side="query", length=5, query="ask: ", document="tell: ")
+    assert entry.manifest.max_length == 5
+    assert entry.manifest.space == bench.embedder().space
+    assert plan_activation(shop, "mine").target is None
+
+
 def test_a_query_adapter_is_refused_where_the_index_is_not_its_bases(
     bench: Any, shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,10 +93,7 @@ def _show(plan: HostPlan) -> None:
             f"{plan.target}, in about {duration(plan.seconds)} as measured; the old index stays"
         )
     for one in plan.calibration.thresholds if plan.calibration else ():
-        click.echo(
-            f"{one.key}: {one.before} → {one.after}, which keeps {one.kept} of the {one.answers} "
-            "right answers that it kept before"
-        )
+        click.echo(one.sentence)
     for note in plan.notes:
         click.echo(note)
 

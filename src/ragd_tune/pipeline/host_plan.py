@@ -80,13 +80,21 @@ def plan_activation(
         documents, chunks, seconds = _work(facts.chroma_path, target, after)
         found = _calibrate(shop, entry, data, facts, old, after)
         changes = _changes(shop, entry, facts, after, target, found)
-    notes = [] if found else ["thresholds stay: give queries that no training saw by --data"]
     return HostPlan(
         entry=entry, config=config, before=before,
         after=configfile.edited(before, changes, str(config)), source=facts.chroma_path,
         target=target, documents=documents, chunks=chunks, seconds=seconds,
-        batch=facts.batch_size, calibration=found, notes=tuple(notes), forced=not proven,
+        batch=facts.batch_size, calibration=found, notes=_notes(found), forced=not proven,
     )  # fmt: skip
+
+
+def _notes(found: Calibration | None) -> tuple[str, ...]:
+    """Say what to know of the thresholds."""
+    if found is None:
+        return ("thresholds stay: give queries that no training saw by --data",)
+    if found.split == "test":
+        return ("the data set has no dev split: the thresholds are those of its test questions",)
+    return ()
 
 
 def must_be_usable(entry: Entry, facts: HostConfig) -> None:

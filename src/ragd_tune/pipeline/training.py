@@ -93,7 +93,7 @@ def commit(
         pooling=facts.pooling,
         normalise=facts.normalise,
         settings=dict(facts.settings),
-        space=_space(planned, facts, draft),
+        space=_space(shop, planned, facts, draft),
     )
     remember(shop.store.root, plan.base)
     path = shop.store.commit(draft, manifest, names=[name] if name else [])
@@ -101,18 +101,24 @@ def commit(
     return Trained(id=manifest.content_id, path=path, manifest=manifest, plan=plan, result=result)
 
 
-def _space(planned: Planned, facts: ModelFacts, draft: Path) -> str | None:
+def _space(shop: Workshop, planned: Planned, facts: ModelFacts, draft: Path) -> str | None:
     """Return the id of the space that an embedder's documents lie in; None for what embeds none.
 
-    The document side's encoder is the base with the draft's files on top, or the base as it is.
+    The document side's encoder is the base with the draft's files on top. For an adapter of the
+    query side it is the bare base, with its own length and prompt: those of ``facts`` are the
+    queries'.
     """
     from ragd_tune.models import files_digest, space_id
+    from ragd_tune.serve import load_base
 
+    base = planned.plan.base
     if planned.kind.serves != "embedder":
         return None
-    base = planned.plan.base.fingerprint
-    encoder = base if planned.plan.side == "query" else files_digest(draft, base)
-    return space_id(facts, encoder=encoder)
+    if planned.plan.side == "query":
+        name, home = str(base.path), shop.store.root
+        with load_base(name, home=home, registry=shop.registry, offline=True) as bare:
+            return bare.space
+    return space_id(facts, encoder=files_digest(draft, base.fingerprint))
 
 
 def shareable(name: str) -> str:

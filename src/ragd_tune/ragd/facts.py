@@ -22,7 +22,8 @@ class HostConfig:
 
     ``chroma_path`` is the index; it holds ``bm25.db`` as well. ``dimension`` counts floats of a
     vector. ``min_score`` and ``min_relevance`` (0 to 1) drop results below them in search and chat;
-    ``divisor`` brings BM25 scores to that range. ``custom``, ``adapter`` and ``reranker`` are not
+    ``divisor`` brings BM25 scores to that range. A search shows ``limit`` results, and looks at
+    ``fetched`` times as many of each of its sides. ``custom``, ``adapter`` and ``reranker`` are not
     among the keys of ragd 1.0.
     """
 
@@ -41,6 +42,7 @@ class HostConfig:
     min_relevance: float = 0.55
     divisor: float = 10.0
     limit: int = 10
+    fetched: int = 3
 
     @property
     def chroma_path(self) -> Path:
@@ -64,6 +66,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "min_relevance": ("chat", "min_relevance"),
     "divisor": ("search_tuning", "bm25_normalisation_divisor"),
     "limit": ("retrieval", "default_limit"),
+    "fetched": ("search_tuning", "rrf_fetch_multiplier"),
 }
 WRITTEN: Mapping[tuple[str, str], str] = {
     ("embedding", "model"): "model",
@@ -74,7 +77,7 @@ WRITTEN: Mapping[tuple[str, str], str] = {
 }
 """The keys that an activation writes, and the facts that they are."""
 _TYPES: Mapping[str, type] = {
-    **dict.fromkeys(("dimension", "batch_size", "limit"), int),
+    **dict.fromkeys(("dimension", "batch_size", "limit", "fetched"), int),
     **dict.fromkeys(("min_score", "min_relevance", "divisor"), float),
     **dict.fromkeys(("late_chunking", "encrypted"), bool),
     **dict.fromkeys(("model", "device", "custom", "adapter", "reranker", "chroma_dir"), str),

@@ -1,180 +1,140 @@
 """New thresholds for a new model: ragd's scores shift with the cosines of a tuned model.
 
-ragd compares ``min_score`` and ``min_relevance`` with the score of its hybrid search,
-``0.7 · (1 + cos) / 2 + 0.3 · min(1, bm25 / 10)`` (the divisor is configurable). The new threshold
-keeps 95% of the right answers that the old one kept for the old model, on queries that no training
-saw.
+ragd drops what scores below ``min_score`` (search) and ``min_relevance`` (chat). A threshold that
+stays hides what the adapter finds, and one that is moved along with what the *base* had found hides
+just the answers that were gained. So the new one is found by what the adapter finds: it shows 95%
+of the right answers among its first results, on questions that no training saw, and never a smaller
+share or a smaller number of them than the old threshold showed for the old model.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import random
-import re
-import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from ragd_tune.ragd.results import Results, keywords, sample, search
 
+if TYPE_CHECKING:
     from ragd_tune.data import DataSet
     from ragd_tune.ragd.facts import HostConfig
     from ragd_tune.serve import Embedder
 
-SEMANTIC, KEYWORD = 0.7, 0.3
-"""Weights of ragd's hybrid search, which 1.0.10 does not take from its configuration."""
 KEEP = 0.95
 LEAST = 20
 """Right answers that a threshold must be found on; with fewer it stays as it was."""
-MOST = 1000
-"""Pairs that are looked at; a seeded sample of more."""
 DIGITS = 4
+SPLITS = ("dev", "test")
+"""Where questions are taken from: those of the test, which the proof is about, only if need be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a threshold lets a search show: right answers ``shown`` of ``found``, and the rest.
+
+    ``found`` are among the first results before any threshold; ``others`` counts other results a
+    question, those that nobody judged among them.
+    """
+
+    found: int
+    shown: int
+    others: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """One threshold, before and after; ``answers`` were kept before, ``kept`` are kept now."""
+    """One threshold before and after, and what it lets through of the old model and the new."""
 
     key: str
     before: float
     after: float
-    answers: int
-    kept: int
+    old: Seen
+    new: Seen
+
+    @property
+    def sentence(self) -> str:
+        """Say what changes for whoever searches."""
+        return (
+            f"{self.key}: {self.before} → {self.after}, which shows {self.new.shown} of the "
+            f"{self.new.found} right answers that the adapter finds (before: {self.old.shown} of "
+            f"{self.old.found}), and {self.new.others:.1f} other results a question (before: "
+            f"{self.old.others:.1f})"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """The thresholds, and what they were found on."""
+    """The thresholds, and what they were found on: the data set's fingerprint, split, and counts.
+
+    ``pairs`` counts questions' right answers, ``limit`` the results of one search.
+    """
 
     data: str
     split: str
+    questions: int
+    passages: int
     pairs: int
+    limit: int
     thresholds: tuple[Threshold, ...]
 
     def to_json(self) -> dict[str, object]:
         """Return what the records keep."""
-        return {
-            "host": "ragd",
-            "keep": KEEP,
-            "data": self.data,
-            "split": self.split,
-            "pairs": self.pairs,
-            "thresholds": {
-                one.key: {
-                    "before": one.before,
-                    "after": one.after,
-                    "answers": one.answers,
-                    "kept": one.kept,
-                }
-                for one in self.thresholds
-            },
-        }
+        told = {one.key: asdict(one) for one in self.thresholds}
+        for one in told.values():
+            del one["key"]
+        return {"host": "ragd", "keep": KEEP, **asdict(self), "thresholds": told}
 
 
 def recalibrate(
     data: DataSet, facts: HostConfig, before: Embedder, after: Embedder
 ) -> Calibration | None:
-    """Return thresholds for ``after`` that stand for what ``facts`` has for ``before``.
+    """Return thresholds for ``after`` in the place of those that ``facts`` has for ``before``.
 
-    The test split is used, or ``dev`` where there is none; None if neither is there.
+    The dev split is used, or ``test`` where there is none; None if neither has any.
     """
-    split = next((name for name in ("test", "dev") if data.qrels.get(name)), None)
+    split = next((name for name in SPLITS if data.qrels.get(name)), None)
     if split is None:
         return None
-    pairs = right_answers(data, split)
-    words = keyword_scores(data, pairs)
-    old = scores(data, pairs, words, before, facts.divisor)
-    new = scores(data, pairs, words, after, facts.divisor)
-    found = tuple(
-        moved(key, value, old, new)
-        for key, value in (("min_score", facts.min_score), ("min_relevance", facts.min_relevance))
+    drawn = sample(data, split)
+    if not drawn.questions:
+        return None
+    words = keywords(data, drawn, facts)
+    old, new = (search(data, drawn, words, one, facts) for one in (before, after))
+    return Calibration(
+        data=data.fingerprint,
+        split=split,
+        questions=len(drawn.questions),
+        passages=len(drawn.passages),
+        pairs=drawn.answers,
+        limit=facts.limit,
+        thresholds=(
+            moved("min_score", facts.min_score, old, new),
+            moved("min_relevance", facts.min_relevance, old, new),
+        ),
     )
-    return Calibration(data=data.fingerprint, split=split, pairs=len(pairs), thresholds=found)
 
 
-def moved(
-    key: str, threshold: float, old: NDArray[np.float64], new: NDArray[np.float64]
-) -> Threshold:
-    """Return the largest threshold that keeps 95% of what ``threshold`` kept of ``old``.
+def moved(key: str, threshold: float, old: Results, new: Results) -> Threshold:
+    """Return the largest threshold that shows enough of the right answers that ``new`` finds.
 
-    ``old`` and ``new`` are scores of the same right answers, (n,). With fewer than 20 kept, the
-    threshold stays.
+    Enough is 95% of them, the share that ``threshold`` shows of ``old``'s, and their number,
+    whichever is most. A threshold that hides nothing (0) stays, and so does any where ``new`` finds
+    fewer than 20.
     """
     import numpy as np
 
-    kept = np.sort(new[old >= threshold])
-    after = threshold
-    if len(kept) >= LEAST:
-        lowest = kept[len(kept) - math.ceil(KEEP * len(kept))]
-        after = math.floor(float(lowest) * 10**DIGITS) / 10**DIGITS
-    still = int((kept >= after).sum())
-    return Threshold(key=key, before=threshold, after=after, answers=len(kept), kept=still)
-
-
-def right_answers(data: DataSet, split: str) -> list[tuple[str, str]]:
-    """Return (query id, document id) of the judged right answers, at most 1,000 by a seed."""
-    found = [
-        (query, document)
-        for query, judged in sorted(data.qrels[split].items())
-        for document, grade in sorted(judged.items())
-        if grade > 0
-    ]
-    return found if len(found) <= MOST else sorted(random.Random(0).sample(found, MOST))
-
-
-def scores(
-    data: DataSet,
-    pairs: Sequence[tuple[str, str]],
-    words: Mapping[tuple[str, str], float],
-    embedder: Embedder,
-    divisor: float,
-) -> NDArray[np.float64]:
-    """Return ragd's combined scores of ``pairs``, float64 (n,)."""
-    import numpy as np
-
-    queries = list(dict.fromkeys(query for query, _ in pairs))
-    documents = list(dict.fromkeys(document for _, document in pairs))
-    left = embedder.embed_queries([data.queries[one].text for one in queries])
-    right = embedder.embed_documents([data.corpus[one].passage for one in documents])
-    rows, columns = _places(queries), _places(documents)
-    found = []
-    for pair in pairs:
-        a = left[rows[pair[0]]].astype(np.float64)
-        b = right[columns[pair[1]]].astype(np.float64)
-        # A text without a known word may have the zero vector.
-        cosine = float(a @ b) / (float(np.linalg.norm(a) * np.linalg.norm(b)) or 1.0)
-        keyword = min(1.0, words.get(pair, 0.0) / divisor)
-        found.append(SEMANTIC * (1 + cosine) / 2 + KEYWORD * keyword)
-    return np.array(found)
-
-
-def _places(items: Iterable[str]) -> dict[str, int]:
-    return {item: number for number, item in enumerate(items)}
-
-
-def keyword_scores(data: DataSet, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], float]:
-    """Return BM25 of ``pairs`` by SQLite, as ragd computes it: every word of a query must match."""
-    found: dict[tuple[str, str], float] = {}
-    wanted: dict[str, set[str]] = {}
-    for query, document in pairs:
-        wanted.setdefault(query, set()).add(document)
-    with contextlib.closing(sqlite3.connect(":memory:")) as database:
-        database.execute(
-            "CREATE VIRTUAL TABLE words USING fts5(text, id UNINDEXED, tokenize='porter unicode61')"
-        )
-        database.executemany(
-            "INSERT INTO words VALUES (?, ?)",
-            ((one.passage, key) for key, one in data.corpus.items()),
-        )
-        for query, documents in wanted.items():
-            phrase = " ".join(f'"{word}"' for word in re.findall(r"\w+", data.queries[query].text))
-            if phrase:
-                rows = database.execute(
-                    "SELECT id, bm25(words) FROM words WHERE words MATCH ?", (phrase,)
-                )
-                found |= {(query, key): -score for key, score in rows if key in documents}
-    return found
+    shown, others = old.above(threshold)
+    after, found = threshold, np.sort(new.right)
+    if threshold > 0 and len(found) >= LEAST:
+        share = max(KEEP, shown / max(1, len(old.right)))
+        enough = min(len(found), max(math.ceil(share * len(found) - 1e-9), shown))
+        lowest = float(found[len(found) - enough])
+        after = math.floor(lowest * 10**DIGITS) / 10**DIGITS
+    now_shown, now_others = new.above(after)
+    return Threshold(
+        key=key,
+        before=threshold,
+        after=after,
+        old=Seen(found=len(old.right), shown=shown, others=others),
+        new=Seen(found=len(found), shown=now_shown, others=now_others),
+    )
