@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from ragd_tune.data import DataSet, Document, Query
+from ragd_tune.data import DataSet, Document, Query, write
 from ragd_tune.data.raft import Example, write_examples
+from ragd_tune.pipeline.planning import Planned, Request, plan
+from ragd_tune.pipeline.training import Trained, commit
+from ragd_tune.pipeline.workshop import Workshop, workshop
+from ragd_tune.store import Store
+from ragd_tune.testing.tiny_lm import tiny_lm
 
 
 def make(folder: Path, *, people: int = 48) -> DataSet:
@@ -38,3 +45,53 @@ def make(folder: Path, *, people: int = 48) -> DataSet:
 @pytest.fixture
 def data(tmp_path: Path) -> DataSet:
     return make(tmp_path / "people")
+
+
+@dataclass(frozen=True)
+class House:
+    """A store with one tuned language model, called ``mine``, and what it was made from."""
+
+    shop: Workshop
+    data: DataSet
+    planned: Planned
+    made: Trained
+
+    @property
+    def store(self) -> Store:
+        return self.shop.store
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Train a tiny language model, in this process, by the plan that the command makes."""
+    folder = tmp_path_factory.mktemp("raft")
+    data = make(folder / "answers")
+    write(data, folder / "data")
+    for path in (folder / "answers").iterdir():
+        shutil.copy(path, folder / "data")
+    given = {
+        "base": str(tiny_lm(folder / "bases", max_length=1024)),
+        "backend": "cpu",
+        "device": "cpu",
+        "tuning": "lora",
+        "max_length": 512,
+        "learning_rate": 1e-3,
+        "max_steps": 4,
+        "batch_size": 8,
+        "precision": "fp32",
+        "system_prompt": "Be brief.",
+    }
+    shop = workshop(home=folder / "home")
+    request = Request(kind="raft", data=folder / "data", given=given, offline=True)
+    planned = plan(shop, request)
+    planned.plan.out.parent.mkdir(parents=True)
+    result = shop.registry.call(
+        "cpu",
+        "ragd_tune_train",
+        plan=planned.plan,
+        rows=planned.rows,
+        emit=lambda event: None,
+    )
+    return House(
+        shop=shop, data=data, planned=planned, made=commit(shop, planned, result, name="mine")
+    )

@@ -129,6 +129,9 @@ def test_the_content_id_is_the_same_for_ever() -> None:
     made = Manifest.read(raw, where=FILE)
     assert made.to_bytes() == raw
     assert made.content_id == "9ad4ece294e584e7f18dc2b9e158d4d47ae93bfcb36e0a26fa7a73e048f8d09c"
+    asked = raw.replace(b'"q: "}', b'"q: ","system":"Be brief."}')
+    assert Manifest.read(asked, where=FILE).to_bytes() == asked
+    assert Manifest.read(asked, where=FILE).prompts.given()["system"] == "Be brief."
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,11 @@ FIELDS = {
         "name": "what people call it; never a path",
         "fingerprint": "what decides: the sha256 over tensors, tokenizer, pooling and prompts",
     },
-    "Prompts": {"query": "put before queries", "document": "put before documents"},
+    "Prompts": {
+        "query": "put before queries",
+        "document": "put before documents",
+        "system": "text of a language model's system turn; left out of the id where it is empty",
+    },
     "FileEntry": {"sha256": "of the file's bytes, in hex", "size": "in bytes"},
 }
 VARIABLES = {

@@ -56,7 +56,7 @@ def make_view(store: Store, entry: Entry, export: Callable[[Path], object]) -> P
             files.write(out / "READ-ME.txt", _WHY.format(reason=needs_hook(entry)).encode())
         else:
             export(out)
-            _set_prompt(out, dict(entry.manifest.prompts))
+            _set_prompt(out, entry.manifest.prompts.given())
         files.write(out / _SEAL, to_json({"schema": 1, "files": _digests(out)}))
         files.sync_tree(out)
         with store.layout.locked():

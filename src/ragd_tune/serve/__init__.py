@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ragd_tune.serve.embedder import Embedder
+    from ragd_tune.serve.generator import Generator
     from ragd_tune.serve.load import load_base
     from ragd_tune.serve.reranker import Reranker
     from ragd_tune.serve.served import ServedModel, open_model
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 # Loaded on first use: what only opens a model needs neither the store nor NumPy yet.
 _LAZY = {
     "Embedder": "embedder",
+    "Generator": "generator",
     "Index": "swap",
     "Pair": "swap",
     "Reranker": "reranker",
@@ -27,6 +29,7 @@ _LAZY = {
 
 __all__ = [
     "Embedder",
+    "Generator",
     "Index",
     "Pair",
     "Reranker",

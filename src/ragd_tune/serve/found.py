@@ -31,7 +31,7 @@ def facts_of(manifest: Manifest) -> ModelFacts:
         max_length=manifest.max_length,
         pooling=manifest.pooling,
         normalise=manifest.normalise,
-        prompts=dict(manifest.prompts),
+        prompts=manifest.prompts.given(),
         settings=dict(manifest.settings),
     )
 

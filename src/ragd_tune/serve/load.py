@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, overload
 
@@ -13,15 +12,16 @@ from ragd_tune.plan import BaseModel, Device
 from ragd_tune.registry import Registry, discover
 from ragd_tune.serve.embedder import Embedder
 from ragd_tune.serve.found import Found as Found
-from ragd_tune.serve.found import check_again, check_base
+from ragd_tune.serve.found import check_base
 from ragd_tune.serve.found import facts_of as facts_of
 from ragd_tune.serve.found import find as find
 from ragd_tune.serve.found import space_of as space_of
+from ragd_tune.serve.generator import Generator
+from ragd_tune.serve.opening import Loaded as Loaded
+from ragd_tune.serve.opening import Opening, opened
 from ragd_tune.serve.reranker import Reranker
-from ragd_tune.serve.served import ServedModel, cut, open_model
+from ragd_tune.serve.served import ServedModel, open_model
 from ragd_tune.store import Store
-
-Loaded = Embedder | Reranker
 
 
 @overload
@@ -54,6 +54,19 @@ def load(
 def load(
     ref: str | Path,
     *,
+    slot: Literal["generator"],
+    home: Path | None = None,
+    device: Device | None = None,
+    backend: str | None = None,
+    registry: Registry | None = None,
+    dimension: None = None,
+    offline: bool | None = None,
+    lazy: bool = False,
+) -> Generator: ...
+@overload
+def load(
+    ref: str | Path,
+    *,
     slot: None = None,
     home: Path | None = None,
     device: Device | None = None,
@@ -75,7 +88,7 @@ def load(
     offline: bool | None = None,
     lazy: bool = False,
 ) -> Loaded:
-    """Return the embedder or the reranker that an adapter is, by its kind.
+    """Return the embedder, the reranker or the generator that an adapter is, by its kind.
 
     ``ref`` is a name, an id or its first letters, or the folder of an adapter. Every file's hash
     and the base's fingerprint are checked before anything is loaded.
@@ -103,68 +116,15 @@ def load(
         dimension=dimension,
         lazy=lazy,
     )
-    model = _embedder(opening) if serves == "embedder" else _reranker(opening)
+    model = opened(opening, serves)
     if not lazy:
         model.load()
     return model
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
-    """All that it takes to open an adapter, now or later."""
-
-    registry: Registry
-    found: Found
-    base: BaseModel
-    device: Device | None
-    backend: str | None
-    dimension: int | None
-    lazy: bool
-
-    def __call__(self) -> ServedModel:
-        """Load it."""
-        if self.lazy:  # what was checked then may have been replaced since
-            check_again(self.found, self.base)
-        manifest = self.found.manifest
-        return open_model(
-            self.registry,
-            objective=manifest.objective,
-            format=manifest.format,
-            base=self.base,
-            adapter=self.found.path,
-            facts=facts_of(manifest),
-            device=self.device,
-            backend=self.backend,
-            dimension=self.dimension,
-        )
-
-
 def _base_of(found: Found, root: Path, *, offline: bool | None) -> BaseModel:
     reference = found.manifest.base
     return locate(reference.name, reference.fingerprint, root, offline=offline)
-
-
-def _embedder(opening: Opening) -> Embedder:
-    manifest, dimension = opening.found.manifest, opening.dimension
-    return Embedder(
-        opening,
-        id=manifest.content_id,
-        name=opening.found.name,
-        facts=cut(facts_of(manifest), dimension),
-        space=lambda _: space_of(manifest, dimension),
-        one_encoder=manifest.side == "both",
-    )
-
-
-def _reranker(opening: Opening) -> Reranker:
-    if opening.dimension is not None:
-        raise UsageError(
-            f"{opening.found.name} gives scores, which have no dimension",
-            mend="leave dimension out",
-        )
-    manifest = opening.found.manifest
-    facts = facts_of(manifest)
-    return Reranker(opening, id=manifest.content_id, name=opening.found.name, facts=facts)
 
 
 def load_base(
@@ -222,7 +182,7 @@ def _serves(registry: Registry, found: Found, wanted: Slot | None) -> Slot:
     serves: Slot | None = kind.serves if kind is not None else None
     if serves is None and found.manifest.dimension:
         serves = "embedder"
-    if serves in ("embedder", "reranker") and wanted in (None, serves):
+    if serves is not None and wanted in (None, serves):
         return serves
     what = f"an {serves}" if serves == "embedder" else f"a {serves or 'stranger here'}"
     raise UsageError(
@@ -232,10 +192,10 @@ def _serves(registry: Registry, found: Found, wanted: Slot | None) -> Slot:
 
 
 _ARTICLES = {
-    None: "an embedder or a reranker",
+    None: "an embedder, a reranker or a generator",
     "embedder": "an embedder, as a bi-encoder's",
     "reranker": "a reranker, as a cross-encoder's",
-    "generator": "a generator",
+    "generator": "a generator, as a RAFT model's",
 }
 
 

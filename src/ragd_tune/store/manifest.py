@@ -72,10 +72,15 @@ class BaseRef(_Strict):
 
 
 class Prompts(_Strict):
-    """What is put before a text, by its role."""
+    """What is put before a text, by its role; ``system`` is a language model's system turn."""
 
     query: str = ""
     document: str = ""
+    system: str = ""
+
+    def given(self) -> dict[str, str]:
+        """Return the texts by role; a system turn only where there is one."""
+        return {role: text for role, text in self if text or role != "system"}
 
 
 class Manifest(_Strict):
@@ -160,11 +165,14 @@ class Manifest(_Strict):
     def to_bytes(self) -> bytes:
         """Return canonical JSON: what the content id is made from, and what the file holds.
 
-        Empty ``settings`` are left out: they came later, and ids stay the same for ever.
+        Empty ``settings`` and an empty ``system`` are left out: they came later, and ids stay the
+        same for ever.
         """
         value = self.model_dump(mode="json", by_alias=True)
         if not self.settings:
             del value["settings"]
+        if not self.prompts.system:
+            del value["prompts"]["system"]
         return canonical(value)
 
     @property
