@@ -15,13 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.tables import measured, shared, table
+from benchmarks.tables import measured, shared, table, training_flags, training_options
 
 from ragd_tune.data import DataSet, read, write
 from ragd_tune.data.chunk import Chunk
@@ -122,7 +122,16 @@ def prepare(work: Path, *, per_chunk: int, base: str, sets: Sequence[str]) -> No
                 print(folder.name, len(made.qrels["train"]), "questions", flush=True)
 
 
-def run(work: Path, out: Path, *, base: str, split: str, seeds: int, only: Sequence[str]) -> None:
+def run(
+    work: Path,
+    out: Path,
+    *,
+    base: str,
+    split: str,
+    seeds: int,
+    only: Sequence[str],
+    training: Mapping[str, object],
+) -> None:
     """Train on each set, compare on ``split``, and write JSON and a table to ``out``."""
     rows: list[dict[str, object]] = []
     out.mkdir(parents=True, exist_ok=True)
@@ -137,7 +146,7 @@ def run(work: Path, out: Path, *, base: str, split: str, seeds: int, only: Seque
                 base=base,
                 split=split,
                 seed=seed,
-                given={"max_length": 256},
+                given={"max_length": 256, **training},
                 proof=asked_by_people(folder, gold, split),
             )
             rows.append(row)
@@ -180,6 +189,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--set", dest="sets", action="append", choices=SETS)
     parser.add_argument("--only", action="append", default=[], help="folder of WORK; repeatable")
+    training_flags(parser)
     given = parser.parse_args()
     if given.what == "prepare":
         base = "" if given.no_round_trip else given.base
@@ -192,6 +202,7 @@ def main() -> None:
             split=given.split,
             seeds=given.seeds,
             only=given.only,
+            training=training_options(given),
         )
 
 

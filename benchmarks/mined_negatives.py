@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.tables import measured, shared, table
+from benchmarks.tables import measured, shared, table, training_flags, training_options
 
 from ragd_tune.data import DataSet, read, write
 from ragd_tune.data.mine import Mining, mine
@@ -55,7 +56,16 @@ def _with(data: DataSet, negatives: object) -> DataSet:
     )
 
 
-def run(work: Path, out: Path, *, name: str, base: str, split: str, seeds: int) -> None:
+def run(
+    work: Path,
+    out: Path,
+    *,
+    name: str,
+    base: str,
+    split: str,
+    seeds: int,
+    training: Mapping[str, object],
+) -> None:
     """Train each arm with every seed, compare on ``split``, and write JSON and a table."""
     rows: list[dict[str, object]] = []
     out.mkdir(parents=True, exist_ok=True)
@@ -63,7 +73,7 @@ def run(work: Path, out: Path, *, name: str, base: str, split: str, seeds: int) 
         folder = work / f"{name}.{arm}"
         count = 4 if read(folder).negatives else 0
         for seed in range(seeds):
-            given = {"negatives": count, "max_length": 64}
+            given = {"negatives": count, "mine": "no", "max_length": 64, **training}
             row = measured(folder, out / "home", base=base, split=split, seed=seed, given=given)
             rows.append(row)
             print(json.dumps(row), flush=True)
@@ -82,6 +92,7 @@ def main() -> None:
     parser.add_argument("--split", default="test", choices=["dev", "test"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--queries", type=int, help="only so many training queries: a trial")
+    training_flags(parser)
     given = parser.parse_args()
     if given.what == "prepare":
         prepare(given.work, name=given.name, base=given.base, queries=given.queries)
@@ -93,6 +104,7 @@ def main() -> None:
             base=given.base,
             split=given.split,
             seeds=given.seeds,
+            training=training_options(given),
         )
 
 

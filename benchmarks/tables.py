@@ -5,6 +5,7 @@ They run from a checkout too: ``src`` and the plugins' sources are put on the pa
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
@@ -78,6 +79,18 @@ def measured(
     told = headline(report)
     rows, seconds = len(planned.rows.train), round(made.result.seconds, 1)
     return {"set": folder.name, "seed": seed, "split": split, "rows": rows, "s": seconds, **told}
+
+
+def training_flags(parser: argparse.ArgumentParser) -> None:
+    """Add what bounds a training: a benchmark without a GPU takes ``lora`` and few steps."""
+    parser.add_argument("--tuning", default="full", choices=["full", "lora"])
+    parser.add_argument("--max-steps", type=int, help="so many steps, instead of an epoch")
+
+
+def training_options(flags: argparse.Namespace) -> dict[str, object]:
+    """Return the options that :func:`training_flags` asked for."""
+    bounded = {} if flags.max_steps is None else {"max_steps": flags.max_steps}
+    return {"tuning": flags.tuning, **bounded}
 
 
 def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:

@@ -50,7 +50,7 @@ _PATH = click.Path(path_type=Path)
     type=click.FloatRange(1, 3600),
     default=300.0,
     show_default=True,
-    help="Seconds for one answer.",
+    help="Seconds of silence before a request is given up.",
 )
 @click.option("--budget-tokens", type=click.IntRange(1), help="Stop after so many tokens.")
 @click.option("--budget-minutes", type=click.FloatRange(0.01, 100_000), help="Stop after so long.")

@@ -59,13 +59,18 @@ def connect(asking: Asking, *, seed: int) -> Endpoint:
     try:
         offered = endpoint.models()
     except EndpointError as error:
-        if asking.model and not error.mend.startswith("start"):
-            return endpoint  # some servers list no models, and answer all the same
-        raise NotInstalledError(
-            f"no language model answers at {asking.url} ({error.message})",
-            mend="start one (for example: ollama serve), name another with --endpoint, or make "
-            "questions without one: --generator headings",
-        ) from error
+        if not error.answered:
+            raise NotInstalledError(
+                f"no language model answers at {asking.url} ({error.message})",
+                mend="start one (for example: ollama serve), name another with --endpoint, or make "
+                "questions without one: --generator headings",
+            ) from error
+        if not asking.model:
+            raise NotInstalledError(
+                f"it is not said which models there are ({error.message})",
+                mend="name one with --model",
+            ) from error
+        return endpoint  # some servers list no models, and answer all the same
     if not asking.model:
         if not offered:
             raise NotInstalledError(f"{asking.url} offers no model", mend="name one with --model")

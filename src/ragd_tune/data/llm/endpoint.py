@@ -16,23 +16,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ragd_tune.data.llm.address import Address, check
+from ragd_tune.data.llm.stream import LARGEST, AskAgainError, is_stream, read_stream
 from ragd_tune.errors import TuneError
 
 DEFAULT = "http://localhost:11434/v1"
 """Ollama's."""
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _LONGEST_WAIT = 60.0
-_LARGEST = 8 * 2**20
 
 Messages = Sequence[Mapping[str, str]]
 
 
 class EndpointError(TuneError):
-    """An endpoint did not answer, or refused; ``fatal``: no other request will do better."""
+    """An endpoint did not answer, or refused; ``fatal``: no other request will do better.
 
-    def __init__(self, message: str, *, mend: str = "", fatal: bool = False) -> None:
+    ``answered`` False says that nothing is there at all.
+    """
+
+    def __init__(
+        self, message: str, *, mend: str = "", fatal: bool = False, answered: bool = True
+    ) -> None:
         super().__init__(message, mend=mend)
         self.fatal = fatal
+        self.answered = answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,20 +51,13 @@ class Answer:
     """Whether the answer stopped at its limit."""
 
 
-class _AskAgainError(Exception):
-    """The request may work later; ``wait`` is what the server asked for, in seconds."""
-
-    def __init__(self, message: str, wait: float = 0.0) -> None:
-        super().__init__(message)
-        self.wait = wait
-
-
 @dataclass(slots=True)
 class Endpoint:
     """An endpoint and how to ask it. Threads may share one.
 
-    ``timeout`` is for one request, in seconds; ``retries`` come after the first try, with waits
-    of 1, 2, 4 … times ``pause`` seconds and up to as much again by chance.
+    ``timeout`` is in seconds: for a whole answer, or in a ``stream`` for the pause between two
+    pieces of it. ``retries`` come after the first try, with waits of 1, 2, 4 … times ``pause``
+    seconds and up to as much again by chance.
     """
 
     url: str = DEFAULT
@@ -73,6 +72,8 @@ class Endpoint:
     seed: int = 0
     schema: bool = True
     """Whether to ask for JSON by a schema; switched off at the first endpoint that refuses it."""
+    stream: bool = True
+    """Whether to ask for the answer in pieces; switched off at the first endpoint that refuses."""
     _address: Address | None = None
 
     @property
@@ -85,12 +86,15 @@ class Endpoint:
     def models(self) -> list[str]:
         """Return the ids of the models that the endpoint offers.
 
-        :raises EndpointError: nothing answers there.
+        :raises EndpointError: nothing answers there, or it does not say.
         """
         try:
             told = self._exchange("GET", "/models", None)
-        except _AskAgainError as error:
-            raise EndpointError(f"{self.url}: {error}", mend=_START, fatal=True) from error
+        except AskAgainError as error:
+            mend = "name a model with --model" if error.answered else _START
+            raise EndpointError(
+                f"{self.url}: {error}", mend=mend, fatal=True, answered=error.answered
+            ) from error
         rows = told.get("data")
         rows = rows if isinstance(rows, list) else []
         found = [row.get("id") for row in rows if isinstance(row, dict)]
@@ -104,7 +108,7 @@ class Endpoint:
         for attempt in range(self.retries + 1):
             try:
                 return self._once(messages, schema)
-            except _AskAgainError as error:
+            except AskAgainError as error:
                 if attempt == self.retries:
                     times = f"{attempt + 1} times" if attempt else "once"
                     raise EndpointError(f"{self.url}: {error} (asked {times})") from error
@@ -119,19 +123,24 @@ class Endpoint:
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
             "seed": self.seed,
-            "stream": False,
+            "stream": self.stream,
         }
+        if self.stream:
+            body["stream_options"] = {"include_usage": True}
         asked = schema is not None and self.schema
         if asked:
             told = {"name": "answer", "schema": schema, "strict": True}
             body["response_format"] = {"type": "json_schema", "json_schema": told}
         try:
             return _answer(self._exchange("POST", "/chat/completions", body))
-        except EndpointError:
-            if not asked:
+        except EndpointError as error:
+            if error.fatal or not (asked or body["stream"]):
                 raise
-        self.schema = False  # it knows no schemas; what comes is parsed anyhow
-        return self._once(messages, None)
+        if asked:
+            self.schema = False  # it knows no schemas; what comes is parsed anyhow
+        else:
+            self.stream = False
+        return self._once(messages, schema)
 
     def _exchange(
         self, method: str, path: str, body: Mapping[str, object] | None
@@ -148,9 +157,11 @@ class Endpoint:
         try:
             connection.request(method, address.path + path, body=content, headers=headers)
             response = connection.getresponse()
-            raw = response.read(_LARGEST + 1)
+            if is_stream(response):
+                return read_stream(response)
+            raw = response.read(LARGEST + 1)
         except (OSError, http.client.HTTPException) as error:
-            raise _AskAgainError(_why(error, self.timeout)) from error
+            raise AskAgainError(_why(error, self.timeout), answered=False) from error
         finally:
             connection.close()
         return _checked(response, raw, self.url)
@@ -179,21 +190,21 @@ def _checked(response: http.client.HTTPResponse, raw: bytes, url: str) -> Mappin
     if response.status in _AGAIN:
         wait = response.headers.get("Retry-After", "")
         seconds = float(wait) if wait.replace(".", "", 1).isdigit() else 0.0
-        raise _AskAgainError(f"it answers {response.status} ({said})", seconds)
+        raise AskAgainError(f"it answers {response.status} ({said})", wait=seconds)
     if response.status >= 300:
         raise EndpointError(
             f"{url}: it answers {response.status}: {said}",
             mend="check the address, the model's name and the key",
             fatal=response.status in (401, 403, 404),
         )
-    if len(raw) > _LARGEST:
-        raise _AskAgainError("the answer has no end")
+    if len(raw) > LARGEST:
+        raise AskAgainError("the answer has no end")
     try:
         told = json.loads(raw)
     except ValueError:
-        raise _AskAgainError(f"the answer is not JSON ({said[:80]!r})") from None
+        raise AskAgainError(f"the answer is not JSON ({said[:80]!r})") from None
     if not isinstance(told, dict):
-        raise _AskAgainError("the answer is no JSON object")
+        raise AskAgainError("the answer is no JSON object")
     return told
 
 
@@ -202,9 +213,9 @@ def _answer(told: Mapping[str, object]) -> Answer:
         choice = told["choices"][0]  # type: ignore[index]
         text = choice["message"]["content"]
     except (KeyError, IndexError, TypeError):
-        raise _AskAgainError("the answer has no choices") from None
+        raise AskAgainError("the answer has no choices") from None
     if not isinstance(text, str) or not text.strip():
-        raise _AskAgainError("the answer is empty")
+        raise AskAgainError("the answer is empty")
     usage = told.get("usage")
     total = usage.get("total_tokens") if isinstance(usage, dict) else None
     tokens = total if isinstance(total, int) else 0
