@@ -195,7 +195,7 @@ def _checked(response: http.client.HTTPResponse, raw: bytes, url: str) -> Mappin
         raise EndpointError(
             f"{url}: it answers {response.status}: {said}",
             mend="check the address, the model's name and the key",
-            fatal=response.status in (401, 403, 404),
+            fatal=response.status < 400 or response.status in (401, 403, 404),
         )
     if len(raw) > LARGEST:
         raise AskAgainError("the answer has no end")
