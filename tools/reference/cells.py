@@ -16,11 +16,17 @@ SUITES = {
 }
 """The conformance suite of each backend: it makes the same tests for every cell that runs."""
 
-OWN = {("mlx", "causal_lm"): "tests/mlx/test_language_models.py"}
+OWN = {
+    ("mlx", "causal_lm"): "tests/mlx/test_language_models.py",
+    ("unsloth", "causal_lm"): "tests/unsloth/language/test_backend_suite.py",
+}
 """Cells whose tests are not, or not yet, the suite's."""
 
-RUN = {"cpu": "cpu", "mlx": "cpu", "unsloth": "cuda"}
-"""The device on which CI runs a backend. Unsloth's is a processor that it takes for a GPU."""
+RUN = {"cpu": "cpu", "mlx": "cpu", "unsloth": "cpu"}
+"""The device on which the tests run a backend."""
+
+SPOOFED = {("unsloth", "contrastive"): "cuda"}
+"""Cells that run on a processor which the library takes for another device."""
 
 ORDER = ("cpu", "cuda", "mps")
 
@@ -32,8 +38,9 @@ def backends_page() -> str:
         "# Backends",
         "What each backend declares, and the test that runs it. The tests of a line run on the "
         "device in bold, each backend's in its own environment (`tox -e py`, `mlx`, `unsloth`; "
-        "our CI runs the first). On the others the code is the same, and no test was run. What is "
-        "not here is refused, with the names of those that have it.",
+        "our CI runs the first). On the others the code is the same, and no test was run. Unsloth's "
+        "encoders run on a processor that it takes for a GPU. What is not here is refused, with "
+        "the names of those that have it.",
         "## Training",
         table(
             ("backend", "objective", "tuning", "side", "devices", "tests"),
@@ -54,7 +61,7 @@ def _trained(backend: Backend) -> Iterable[tuple[str, ...]]:
     for cell in sorted(backend.train_cells):
         groups.setdefault((cell.objective, cell.tuning, cell.side), []).append(cell)
     for (objective, tuning, side), cells in groups.items():
-        devices = _devices(backend, [cell.device for cell in cells])
+        devices = _devices(backend, objective, [cell.device for cell in cells])
         names = (f"`{one}`" for one in (backend.name, objective, tuning, side))
         yield (*names, devices, proof(backend.name, objective))
 
@@ -65,13 +72,13 @@ def _served(backend: Backend) -> Iterable[tuple[str, ...]]:
         groups.setdefault(cell.objective, []).append(cell)
     for objective, cells in groups.items():
         formats = ", ".join(f"`{one}`" for one in sorted({cell.format for cell in cells}))
-        devices = _devices(backend, [cell.device for cell in cells])
+        devices = _devices(backend, objective, [cell.device for cell in cells])
         test = proof(backend.name, objective)
         yield f"`{backend.name}`", f"`{objective}`", formats, devices, test
 
 
-def _devices(backend: Backend, found: Iterable[str]) -> str:
-    run = RUN.get(backend.name)
+def _devices(backend: Backend, objective: str, found: Iterable[str]) -> str:
+    run = SPOOFED.get((backend.name, objective)) or RUN.get(backend.name)
     there = set(found)
     return ", ".join(f"**{one}**" if one == run else one for one in ORDER if one in there)
 

@@ -35,6 +35,12 @@ MINIMA = {
         serve=serve_cells(("base", "full", "peft"), ("contrastive",), ("mps", "cpu")),
         why="a Mac has no other fast backend, and CI can only run what the processor does too",
     ),
+    "unsloth": Minimum(
+        train=train_cells(("contrastive",), ("lora",), ("cuda",))
+        | train_cells(("causal_lm",), ("lora", "qlora"), ("cuda",)),
+        serve=serve_cells(("base", "peft"), ("causal_lm", "contrastive"), ("cuda",)),
+        why="it is there for large models on one GPU, and what it trains has to be proven there",
+    ),
 }
 """By name of the backend; one that is not here has :func:`smallest`."""
 
