@@ -203,12 +203,20 @@ def history(*, as_json: bool) -> None:
 @click.argument("adapter")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(adapter: str, *, yes: bool) -> None:
-    """Remove ADAPTER from the store; its records stay."""
+    """Remove ADAPTER from the store; its records stay.
+
+    One that serves, or that ragd's configuration names, is refused.
+    """
+    from ragd_tune.pipeline import removing
+
     store = _store()
     entry = store.get(adapter)
+    removing.must_not_be_named(store, entry)
+    if removing.comes_back(store, entry):
+        click.echo(f"a rollback of ragd would come back to {entry.shown}, and then fail", err=True)
     if not yes:
         click.confirm(f"remove {entry.shown} ({entry.id[:12]})?", abort=True, err=True)
-    store.remove(entry.id)
+    removing.remove(store, entry.id)
     click.echo(f"{entry.shown} is removed")
 
 

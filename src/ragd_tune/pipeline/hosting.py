@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragd_tune.config import ragd_path
+from ragd_tune.errors import StoreError
 from ragd_tune.pipeline.host_plan import HostPlan, open_adapter
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.ragd import configfile, view
 from ragd_tune.ragd.facts import WRITTEN, host_config
-from ragd_tune.ragd.marker import Marker
+from ragd_tune.ragd.marker import Marker, read_marker
+from ragd_tune.ragd.provider import view_id
 from ragd_tune.ragd.switch import Change, Switch
 from ragd_tune.store import activation
 
@@ -109,11 +111,36 @@ def roll_back(shop: Workshop) -> tuple[Change | None, tuple[str, ...]]:
         if there != switch.kept(change.after):
             kept = _taken_back(there, kept, switch.kept(change.after), str(config))
             notes = (f"{config} was changed since; only what the activation wrote is taken back",)
+        _must_be_there(shop, target[1] if target else None, kept, str(config))
         done = switch.carry_out(
             there, kept, adapter=target[1] if target else None, previous=active.id,
             undoes=change.number,
         )  # fmt: skip
     return done, notes
+
+
+def _must_be_there(shop: Workshop, adapter: str | None, kept: bytes, where: str) -> None:
+    """Refuse a way back to an adapter or an index that is gone; make its view again if need be.
+
+    :raises StoreError: nothing has changed.
+    """
+    facts = host_config(configfile.parse(kept, where))
+    if adapter is not None:
+        found = [entry for entry in shop.store.list() if entry.id == adapter]
+        problems = [one.problem for one in shop.store.verify(adapter)] if found else ["it is gone"]
+        if problems:
+            raise StoreError(
+                f"the adapter {adapter[:12]}, which served before, cannot be used: {problems[0]}",
+                mend="import it again, or activate another one",
+            )
+        if view_id(facts.model) == adapter:
+            view.make_view(shop.store, found[0], view.open_exporter(shop.store, found[0]))
+    marker = read_marker(facts.chroma_path)
+    if view_id(facts.model) is not None and marker is None:
+        raise StoreError(
+            f"{facts.chroma_path}: the index that ragd had before is gone",
+            mend=f"make it again: ragd-tune host reindex {adapter[:12] if adapter else ''}".strip(),
+        )
 
 
 def _taken_back(there: bytes, before: bytes, after: bytes, where: str) -> bytes:

@@ -92,8 +92,8 @@ class Switch:
             found.append(_read(line, f"{self._home / 'changes.jsonl'}:{number}"))
         return found
 
-    def in_force(self) -> Change | None:
-        """Return the last activation that no rollback has taken back; None if there is none."""
+    def trail(self) -> list[Change]:
+        """Return the activations that no rollback has taken back, the oldest first."""
         trail: list[Change] = []
         for one in self.changes():
             if one.config != str(self.config):
@@ -102,6 +102,11 @@ class Switch:
                 trail.append(one)
             elif trail:
                 trail.pop()
+        return trail
+
+    def in_force(self) -> Change | None:
+        """Return the last activation that no rollback has taken back; None if there is none."""
+        trail = self.trail()
         return trail[-1] if trail else None
 
     def kept(self, digest: str) -> bytes:
