@@ -205,8 +205,9 @@ class TrainResult:
     """What a training made: weights under ``plan.out``, and facts about them.
 
     ``format`` says what lies there (``peft``, ``full``, ``map``); ``steps`` is what was really
-    taken (it replays a run that was bounded by time); ``seconds`` and ``peak_bytes`` are
-    comparable with the estimate's; ``losses`` holds (step, training loss) at most 1,000 times.
+    taken, and ``schedule_steps`` how many the learning rate's schedule was made for (more, where
+    a bound of time cut the run short; 0 for as many): both together replay a run. ``seconds`` and
+    ``peak_bytes`` are comparable with the estimate's; ``losses`` holds (step, training loss) at most 1,000 times.
     ``versions`` names the libraries that took part.
     """
 
@@ -219,6 +220,7 @@ class TrainResult:
     estimate: Estimate | None = None
     resumed_from: int = 0
     rows_seen: int = 0
+    schedule_steps: int = 0
     facts: ModelFacts | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 

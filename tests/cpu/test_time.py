@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ragd_tune.pipeline.training import replayable
 from ragd_tune.plan import Estimate, Event, Stop
 from ragd_tune.testing.bench import snapshot
 from ragd_tune.training import checkpoints, measured
+from ragd_tune.training.job import Job
 
 
 def test_an_estimate_measures_real_steps_and_counts_all_of_them(lab: Any) -> None:
@@ -32,8 +35,6 @@ def test_minutes_become_steps_that_a_replay_by_steps_repeats(lab: Any) -> None:
 
 
 def _paced(estimate: Estimate, steps: int) -> Estimate:
-    from dataclasses import replace
-
     return replace(estimate, steps=steps)
 
 
@@ -60,6 +61,24 @@ def test_a_run_that_is_slower_than_measured_ends_at_the_bound_with_its_weights(l
     assert (plan.out / "adapter_model.safetensors").is_file()
 
 
+def test_a_run_that_its_bound_cut_short_is_replayed_weight_for_weight(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = lab.base()
+    timed = lab.plan(base, max_steps=None, minutes=1.0)
+    measured.remember(timed, Estimate(seconds=1, steps=12, peak_bytes=1, measured_steps=1))
+    with monkeypatch.context() as slow:
+        slow.setattr(Job, "elapsed", lambda job: 61.0 if job.progress.step == 5 else 1.0)
+        result = lab.train(timed)
+    assert (result.steps, result.schedule_steps) == (5, 12)
+    replay = replace(replayable(timed, result), out=lab.plan(base).out)
+    lab.train(replay)
+    assert snapshot(replay.out) == snapshot(timed.out)
+    plain = lab.plan(base, max_steps=5)
+    lab.train(plain)
+    assert snapshot(plain.out) != snapshot(timed.out)
+
+
 def test_a_timed_run_without_an_estimate_makes_one(lab: Any) -> None:
     plan = lab.plan(lab.base(), max_steps=None, minutes=0.05, seed=77)
     result = lab.train(plan)
@@ -71,8 +90,6 @@ def test_the_number_of_steps_of_another_plan_is_not_taken(lab: Any) -> None:
     one = lab.plan(lab.base(), minutes=1.0, max_steps=None)
     measured.keep_steps(one, 5)
     assert measured.kept_steps(one) == 5
-    from dataclasses import replace
-
     other = replace(one, options={**one.options, "seed": 1})
     assert measured.kept_steps(other) is None
     (checkpoints.folder_of(one) / checkpoints.SCHEDULE).write_text("{", encoding="utf-8")

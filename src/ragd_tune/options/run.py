@@ -97,6 +97,18 @@ RUN = (
         help="train exactly this many steps",
     ),
     Option(
+        name="schedule_steps",
+        type="int",
+        default=None,
+        low=1,
+        high=10_000_000,
+        optional=True,
+        group="run",
+        help="let the learning rate fall as in a run of so many steps; it ends at the last step"
+        " when not set",
+        reason="replays a run that its bound of time cut short",
+    ),
+    Option(
         name="batch_size",
         type="int",
         default=32,

@@ -149,6 +149,8 @@ def provenance(planned: Planned, result: TrainResult) -> dict[str, object]:
 def replayable(plan: TrainPlan, result: TrainResult) -> TrainPlan:
     """Return the plan that takes exactly the steps that a run bounded by time took."""
     options = {**plan.options, "max_steps": result.steps, "minutes": None}
+    if result.schedule_steps > result.steps:
+        options["schedule_steps"] = result.schedule_steps
     return replace(plan, options=options)
 
 

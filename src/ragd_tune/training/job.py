@@ -28,7 +28,7 @@ class Trainer(Protocol):
     def run(self, batches: Iterator[list[int]], *, start: int, steps: int, done: StepDone) -> None:
         """Take one step for each of ``batches``: those from ``start`` of ``steps`` in all.
 
-        ``done`` is called after each. Random numbers start from the plan's seed, or go on where
+        ``done`` is called after each, and may end the run before ``steps``. Random numbers start from the plan's seed, or go on where
         :meth:`restore` left them.
         """
         ...
@@ -80,14 +80,20 @@ class Job:
         self.emit(Event(type="start", step=start, steps=self.steps, message=note))
         if start < self.steps:
             batches = Course.of(plan, self.rows.train).between(start, self.steps)
-            self.trainer.run(batches, start=start, steps=self.steps, done=self._after)
+            self.trainer.run(batches, start=start, steps=self.horizon, done=self._after)
+
+    @property
+    def horizon(self) -> int:
+        """The steps that the learning rate's schedule is made for: at least those to be taken."""
+        wanted = self.plan.options.get("schedule_steps")
+        return max(self.steps, wanted) if isinstance(wanted, int) else self.steps
 
     def elapsed(self) -> float:
         """Return the seconds of training, those before an interruption included."""
         return self._seconds_before + time.perf_counter() - self._started
 
     def _after(self, step: int, value: float, rows: int) -> bool:
-        """Take note of a step; return whether the time is up."""
+        """Take note of a step; return whether it is the last."""
         progress = self.progress
         progress.step = step
         progress.rows_seen += rows
@@ -100,7 +106,7 @@ class Job:
         if self._is_due(step):
             self._keep()
         self._tell(step, value)
-        return over
+        return over or step == self.steps
 
     def _look(self, step: int) -> None:
         value = self.trainer.held_out(self._dev)

@@ -44,6 +44,7 @@ def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
         dev_losses=tuple(progress.dev_losses),
         estimate=made,
         resumed_from=job.resumed_from,
+        schedule_steps=job.horizon,
         rows_seen=progress.rows_seen,
         facts=trainee.facts,
         versions={name: metadata.version(name) for name in LIBRARIES},
