@@ -207,8 +207,8 @@ class TrainResult:
     ``format`` says what lies there (``peft``, ``full``, ``map``); ``steps`` is what was really
     taken, and ``schedule_steps`` how many the learning rate's schedule was made for (more, where
     a bound of time cut the run short; 0 for as many): both together replay a run. ``seconds`` and
-    ``peak_bytes`` are comparable with the estimate's; ``losses`` holds (step, training loss) at most 1,000 times.
-    ``versions`` names the libraries that took part.
+    ``peak_bytes`` are comparable with the estimate's; ``losses`` holds (step, training loss) at
+    most 1,000 times. ``versions`` names the libraries that took part.
     """
 
     format: str

@@ -51,6 +51,7 @@ def test_each_of_twenty_steps_has_the_same_loss(
         {"weight_decay": 0.5, "max_grad_norm": 0.01},
         {"query_prompt": "castle ", "document_prompt": "desert ", "max_length": 12},
         {"lora_targets": ("query", "value"), "lora_alpha": 3.0},
+        {"training_length": 7},
         {"temperature": 0.5, "max_grad_norm": 0.0, "schedule": "linear"},
     ],
     ids=lambda one: "-".join(one),

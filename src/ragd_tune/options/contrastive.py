@@ -49,5 +49,15 @@ CONTRASTIVE = (
         high=64,
         help="explicit hard negatives used for each row, where the data has them",
     ),
+    Option(
+        name="training_length",
+        type="int",
+        default=None,
+        low=8,
+        high=32_768,
+        optional=True,
+        unit="tokens",
+        help="longer texts are cut in training; the adapter itself reads max_length",
+    ),
 )
 """Options of the objective ``contrastive``."""

@@ -89,6 +89,12 @@ def total_steps(plan: TrainPlan, course: Course, seconds_per_step: float | None 
     return max(1, int(seconds / max(seconds_per_step, 1e-6)))
 
 
+def training_length(plan: TrainPlan) -> int:
+    """Return how many tokens of a text training reads: fewer than the adapter does, if wanted."""
+    wanted, whole = plan.options.get("training_length"), plan.integer("max_length")
+    return min(wanted, whole) if isinstance(wanted, int) else whole
+
+
 def is_timed(plan: TrainPlan) -> bool:
     """Say whether the number of steps depends on this machine's speed."""
     return plan.options["max_steps"] is None and plan.options["minutes"] is not None

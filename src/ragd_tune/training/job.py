@@ -28,8 +28,8 @@ class Trainer(Protocol):
     def run(self, batches: Iterator[list[int]], *, start: int, steps: int, done: StepDone) -> None:
         """Take one step for each of ``batches``: those from ``start`` of ``steps`` in all.
 
-        ``done`` is called after each, and may end the run before ``steps``. Random numbers start from the plan's seed, or go on where
-        :meth:`restore` left them.
+        ``done`` is called after each, and may end the run before ``steps``. Random numbers start
+        from the plan's seed, or go on where :meth:`restore` left them.
         """
         ...
 

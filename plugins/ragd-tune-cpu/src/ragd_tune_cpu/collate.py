@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from sentence_transformers.base import BaseModel as Network
 
 from ragd_tune.objectives import Row
 from ragd_tune.plan import ModelFacts, Role
+from ragd_tune_cpu.base import transformer
 
 
 class Collator:
@@ -17,17 +19,25 @@ class Collator:
 
     The loss is a softmax over every passage of the batch, so rows may have different numbers of
     negatives: they are not padded to the same number, and a row without one simply brings none.
+    Texts are cut to ``length`` tokens, prompt included, or to the model's own limit.
     """
 
     valid_label_columns: tuple[str, ...] = ()
 
     def __init__(
-        self, model: Network, rows: Sequence[Row], *, facts: ModelFacts, negatives: int
+        self,
+        model: Network,
+        rows: Sequence[Row],
+        *,
+        facts: ModelFacts,
+        negatives: int,
+        length: int | None = None,
     ) -> None:
         self.model = model
         self.rows = rows
         self.facts = facts
         self.negatives = negatives
+        self.length = length
 
     def __call__(self, items: Sequence[dict[str, int]]) -> dict[str, Any]:
         """Return the tensors of the rows that ``items`` point to."""
@@ -48,5 +58,20 @@ class Collator:
 
     def _column(self, name: str, role: Role, texts: list[str]) -> dict[str, Any]:
         prompt = self.facts.prompts.get(role) or None
-        features = self.model.preprocess(texts, prompt=prompt, task=role)
+        with cut_to(self.model, self.length):
+            features = self.model.preprocess(texts, prompt=prompt, task=role)
         return {f"{name}_{key}": value for key, value in features.items()}
+
+
+@contextlib.contextmanager
+def cut_to(model: Network, length: int | None) -> Iterator[None]:
+    """Cut texts to ``length`` tokens meanwhile, where the model cuts at all and later than that."""
+    own = model.max_seq_length if transformer(model) is not None else None
+    if length is None or own is None or own <= length:
+        yield
+        return
+    model.max_seq_length = length
+    try:
+        yield
+    finally:
+        model.max_seq_length = own

@@ -11,7 +11,7 @@ from pathlib import Path
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Estimate, TrainPlan
 from ragd_tune.training import measured
-from ragd_tune.training.course import Course
+from ragd_tune.training.course import Course, training_length
 from ragd_tune_cpu import loss
 from ragd_tune_cpu.loop import Batches, run
 from ragd_tune_cpu.prepare import prepare
@@ -28,7 +28,7 @@ def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
     """
     with quiet(), repeatable(), fits(plan), untouched_random_state(plan.device):
         course = Course.of(plan, rows.train)
-        groups = measured.sample(rows.train, course.epoch(0), max_length=plan.integer("max_length"))
+        groups = measured.sample(rows.train, course.epoch(0), max_length=training_length(plan))
         times = _time(plan, rows, groups)
     return measured.estimated(plan, rows, times)
 

@@ -19,16 +19,16 @@ from torch import Tensor
 from ragd_tune.errors import UsageError
 from ragd_tune.plan import TrainPlan
 from ragd_tune_cpu.many.group import GROUP
-from ragd_tune_cpu.pieces import embed
+from ragd_tune_cpu.pieces import embed_columns
 from ragd_tune_cpu.trainee import Collate
 
 
 class InBatchSoftmax(MultipleNegativesRankingLoss):
-    """The library's loss, with each column embedded in pieces of texts of like length."""
+    """The library's loss, with texts embedded once each, in pieces of texts of like length."""
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """Return the mean loss of the batch."""
-        own = [embed(self.model, features) for features in sentence_features]
+        own = embed_columns(self.model, list(sentence_features))
         vectors = GROUP.everyone(own)
         loss = self.compute_loss_from_embeddings(vectors, labels)
         if not own:  # one of several processes, without a row of this batch: its gradients are zero

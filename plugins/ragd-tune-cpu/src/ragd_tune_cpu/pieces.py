@@ -7,28 +7,126 @@ than a step and keeps 20 MB a step: so lengths are rounded up, and rows go by po
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 TOKENS = 2_048
 """Tokens of a piece at most, padding included: enough to keep a few cores busy."""
 
+KEPT = 1_000_000_000
+"""Bytes of activations that a step keeps for its way back; what is beyond is computed again."""
 
-def embed(model: SentenceTransformer, features: dict[str, Tensor]) -> Tensor:
+
+class Room:
+    """What is left of :data:`KEPT` in one step: memory does not grow with the batch beyond it.
+
+    A piece for which there is no room keeps its input alone, and runs forward once more on the way
+    back, with the same dropout: the gradients are the same, and it takes a third longer.
+    """
+
+    def __init__(self, model: SentenceTransformer) -> None:
+        self.model = model
+        self._token = per_token(model)
+        self._left = KEPT if torch.is_grad_enabled() else 0
+
+    def vectors(self, piece: dict[str, Tensor]) -> Tensor:
+        """Return the vectors of one piece."""
+        self._left -= piece["input_ids"].numel() * self._token if "input_ids" in piece else 0
+        if self._left >= 0 or not torch.is_grad_enabled():
+            return self._run(piece)
+        again: Tensor = checkpoint(self._run, piece, use_reentrant=False)
+        return again
+
+    def _run(self, piece: dict[str, Tensor]) -> Tensor:
+        made: Tensor = self.model(dict(piece))["sentence_embedding"]
+        return made
+
+
+def per_token(model: SentenceTransformer) -> int:
+    """Return about how many bytes of activations one token leaves; 0 if the shape is not known.
+
+    34 for each number of the hidden state in each layer, in 16 bits (Korthikanti et al. 2022,
+    arXiv 2205.05198), and as much again for what stays in 32.
+    """
+    inner: Any = getattr(model[0], "auto_model", None)
+    config = getattr(inner, "config", None)
+    layers, width = getattr(config, "num_hidden_layers", 0), getattr(config, "hidden_size", 0)
+    return 2 * 34 * int(layers or 0) * int(width or 0)
+
+
+def embed_columns(model: SentenceTransformer, columns: Sequence[dict[str, Tensor]]) -> list[Tensor]:
+    """Return the vectors of the queries, and of each column of passages, one tensor a column.
+
+    A passage that several rows bring, as one's answer and another's negative, is encoded once.
+    """
+    if not columns:
+        return []
+    room = Room(model)
+    queries, passages = columns[0], list(columns[1:])
+    made = [embed(model, queries, room)]
+    joined = join(passages, _padding(model))
+    if joined is None:
+        return made + [embed(model, column, room) for column in passages]
+    distinct, back = once(joined)
+    vectors = embed(model, distinct, room)[back]
+    return [*made, *vectors.split([len(column["input_ids"]) for column in passages])]
+
+
+def join(columns: Sequence[dict[str, Tensor]], padding: int) -> dict[str, Tensor] | None:
+    """Return the columns below each other, padded to one width; None where they do not fit."""
+    if not columns or any("attention_mask" not in column for column in columns):
+        return None
+    kept = [k for k, v in columns[0].items() if _is_row(v, columns[0])]
+    width = max(column["attention_mask"].shape[1] for column in columns)
+    if any(not bool(column["attention_mask"][:, 0].all()) for column in columns):
+        return None  # padded on the left
+    joined = dict(columns[0])
+    for key in kept:
+        fill = padding if key == "input_ids" else 0
+        joined[key] = torch.cat(
+            [F.pad(c[key], (0, width - c[key].shape[1]), value=fill) for c in columns]
+        )
+    return joined
+
+
+def _padding(model: SentenceTransformer) -> int:
+    return getattr(model.tokenizer, "pad_token_id", None) or 0
+
+
+def once(features: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the distinct rows, and where each of the given rows is among them."""
+    seen = torch.where(features["attention_mask"] > 0, features["input_ids"], -1)
+    _, back = torch.unique(seen, dim=0, return_inverse=True)
+    first = torch.full((int(back.max()) + 1,), len(back), device=back.device)
+    first = first.scatter_reduce(0, back, torch.arange(len(back), device=back.device), "amin")
+    taken = {k: v[first] if _is_row(v, features) else v for k, v in features.items()}
+    return taken, back
+
+
+def _is_row(value: object, features: dict[str, Tensor]) -> bool:
+    return getattr(value, "shape", None) == features["attention_mask"].shape
+
+
+def embed(
+    model: SentenceTransformer, features: dict[str, Tensor], room: Room | None = None
+) -> Tensor:
     """Return the vectors of one column, float32 (rows, dimension), in the order of its rows."""
+    room = room or Room(model)
     pieces = cut(features)
     if not pieces:
-        vectors: Tensor = model(features)["sentence_embedding"]
-        return vectors
-    limit = model.max_seq_length
-    padding = getattr(model.tokenizer, "pad_token_id", None) or 0
+        return room.vectors(features)
+    limit, padding = model.max_seq_length, _padding(model)
     made = []
     for rows, length in pieces:
         width = min(rounded(length), max(length, int(limit))) if limit else length
         piece = take(features, rows, width, padding)
-        made.append(model(piece)["sentence_embedding"])
+        made.append(room.vectors(piece))
     order = torch.cat([rows for rows, _ in pieces])
     return torch.cat(made)[torch.argsort(order)]
 

@@ -11,6 +11,7 @@ from sentence_transformers import SentenceTransformer
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import ModelFacts, TrainPlan
 from ragd_tune.training.bases import prompts
+from ragd_tune.training.course import training_length
 from ragd_tune_cpu import folder, lora, loss
 from ragd_tune_cpu.base import facts_of, load_folder
 from ragd_tune_cpu.collate import Collator
@@ -47,7 +48,8 @@ def _contrastive(plan: TrainPlan, rows: Rows) -> Trainee:
         else:
             lora.save(wrapped, out, plan.base)
 
-    collate = partial(Collator, model, facts=facts, negatives=plan.integer("negatives"))
+    length, negatives = training_length(plan), plan.integer("negatives")
+    collate = partial(Collator, model, facts=facts, negatives=negatives, length=length)
     return Trainee(
         model=model,
         facts=facts,

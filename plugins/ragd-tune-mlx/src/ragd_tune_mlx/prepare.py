@@ -11,6 +11,7 @@ from ragd_tune.interchange.lora import Lora
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import ModelFacts, TrainPlan
 from ragd_tune.training.bases import portable_name, prompts
+from ragd_tune.training.course import training_length
 from ragd_tune.training.targets import choose
 from ragd_tune_mlx import contrastive, folder, lora, recipe
 from ragd_tune_mlx.embedder import Embedder, build, read_arrays
@@ -36,7 +37,8 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
             dropout=plan.number("lora_dropout"),
             seed=plan.seed,
         )
-    tokenizer = Tokenizer(found.folder, length=facts.max_length, lowercase=found.lowercase)
+    length = min(training_length(plan), facts.max_length)
+    tokenizer = Tokenizer(found.folder, length=length, lowercase=found.lowercase)
     task = contrastive.Contrastive(plan, rows, tokenizer, facts)
     return Trainee(
         rows=rows,

@@ -16,7 +16,7 @@ import mlx.core as mx
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Emit, Estimate, Event, TrainPlan, TrainResult
 from ragd_tune.training import measured, memory
-from ragd_tune.training.course import Course
+from ragd_tune.training.course import Course, training_length
 from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import Job
 from ragd_tune_mlx import prepare as encoders
@@ -101,7 +101,7 @@ def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
     with at_work(plan):
         made = rows_of(plan, rows)
         first = Course.of(plan, made.train).epoch(0)
-        groups = measured.sample(made.train, first, max_length=plan.integer("max_length"))
+        groups = measured.sample(made.train, first, max_length=training_length(plan))
         times = _time(plan, rows, groups)
         return measured.estimated(plan, made, times, peak=mx.get_peak_memory())
 

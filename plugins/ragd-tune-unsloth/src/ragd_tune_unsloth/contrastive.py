@@ -14,6 +14,7 @@ from torch import Tensor
 from ragd_tune.errors import UsageError
 from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import ModelFacts, Role, TrainPlan
+from ragd_tune.training.course import training_length
 from ragd_tune_unsloth import adapter, engine, safe
 from ragd_tune_unsloth.facts import facts_of
 from ragd_tune_unsloth.session import uses_bf16
@@ -27,13 +28,13 @@ class Contrastive:
         self.rows = rows
         self.model = _load(plan)
         own = facts_of(self.model)
-        self.model.max_seq_length = min(plan.integer("max_length"), own.max_length)
+        self.model.max_seq_length = min(training_length(plan), own.max_length)
         inner = self.model[0].auto_model
         _without_attention_dropout(inner)
         self.wrapped = self._adapted(inner)
         self.facts = replace(
             own,
-            max_length=self.model.max_seq_length,
+            max_length=min(plan.integer("max_length"), own.max_length),
             prompts=_prompts(plan, own),
             normalise=True,  # the objective is over cosines
             dimensions=_dimensions(plan, own.dimension),

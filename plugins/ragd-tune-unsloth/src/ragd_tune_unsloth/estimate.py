@@ -9,7 +9,7 @@ from itertools import pairwise
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Estimate, TrainPlan
 from ragd_tune.training import measured
-from ragd_tune.training.course import Course
+from ragd_tune.training.course import Course, training_length
 from ragd_tune_unsloth.session import fits, quiet, repeatable, untouched_random_state
 from ragd_tune_unsloth.tasks import Ready, ready, task_of
 from ragd_tune_unsloth.trainer import Trainer
@@ -23,7 +23,7 @@ def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
         given = ready(plan, rows)
         rows = given.rows
         course = Course.of(plan, rows.train)
-        length = plan.integer("max_length")
+        length = training_length(plan)
         groups = measured.sample(rows.train, course.epoch(0), max_length=length)
         times = _time(plan, given, groups)
     return measured.estimated(plan, rows, times)
