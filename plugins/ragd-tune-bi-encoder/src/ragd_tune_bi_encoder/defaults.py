@@ -55,4 +55,5 @@ def defaults(profile: Profile) -> Mapping[str, Value]:
         "batch_size": 32,
         "epochs": 1.0,
         "negatives": 2,
+        "training_length": 128,
     }

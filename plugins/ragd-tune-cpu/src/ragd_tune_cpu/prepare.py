@@ -36,7 +36,7 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
 def _contrastive(plan: TrainPlan, rows: Rows) -> Trainee:
     model = load_folder(plan.base.path, name=plan.base.name, device=plan.device)
     facts = _facts(model, plan)
-    loss.without_attention_dropout(model)
+    loss.cheap_attention(model)
     seed_everything(plan.seed)
     wrapped = lora.add(model, plan) if plan.tuning == "lora" else None
     if wrapped is None:

@@ -21,7 +21,7 @@ from ragd_tune_cpu.late.model import (
 )
 from ragd_tune_cpu.late.shape import encoder_of
 from ragd_tune_cpu.loop import optimizer
-from ragd_tune_cpu.loss import without_attention_dropout
+from ragd_tune_cpu.loss import cheap_attention
 from ragd_tune_cpu.session import seed_everything
 from ragd_tune_cpu.trainee import Trainee
 
@@ -42,7 +42,7 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
     model = opened.model
     facts = _facts(opened, plan)
     take(opened, facts)
-    without_attention_dropout(model)
+    cheap_attention(model)
     seed_everything(plan.seed)
     wrapped = lora.add(model, plan) if plan.tuning == "lora" else None
     if wrapped is None:

@@ -10,7 +10,7 @@ from ragd_tune.objectives import Rows
 from ragd_tune.plan import TrainPlan
 from ragd_tune_cpu import folder, lora
 from ragd_tune_cpu.loop import optimizer
-from ragd_tune_cpu.loss import without_attention_dropout
+from ragd_tune_cpu.loss import cheap_attention
 from ragd_tune_cpu.relevance.collate import Pairs
 from ragd_tune_cpu.relevance.loss import Relevance
 from ragd_tune_cpu.relevance.model import facts_of, open_folder
@@ -27,7 +27,7 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
     model = opened.model
     facts = replace(facts_of(opened, max_length=plan.integer("max_length")), settings={})
     model.max_seq_length = facts.max_length
-    without_attention_dropout(model)
+    cheap_attention(model)
     seed_everything(plan.seed)
     wrapped = lora.add(model, plan, heads=opened.heads) if plan.tuning == "lora" else None
     if wrapped is None:
