@@ -37,8 +37,8 @@ def backends_page() -> str:
     parts = [
         "# Backends",
         "What each backend declares, and the test that runs it. The tests of a line run on the "
-        "device in bold, each backend's in its own environment (`tox -e py`, `mlx`, `unsloth`; "
-        "our CI runs the first). On the others the code is the same, and no test was run. Unsloth's "
+        "device in bold, each backend's in its own environment (`tox -e py`, `mlx`, `unsloth`), "
+        "all in CI. On the other devices the code is the same, and no test was run. Unsloth's "
         "encoders run on a processor that it takes for a GPU. What is not here is refused, with "
         "the names of those that have it.",
         "## Training",
