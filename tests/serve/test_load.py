@@ -282,3 +282,22 @@ def run_all(jobs: list[Callable[[], None]]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_the_precision_that_was_asked_for_reaches_the_backend(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.train("mine")
+    asked: list[str] = []
+    really = type(shop.registry).call
+
+    def call(self: Any, name: str, hook: str, **given: Any) -> Any:
+        if hook == "ragd_tune_load_adapter":
+            asked.append(given["request"].precision)
+        return really(self, name, hook, **given)
+
+    monkeypatch.setattr(type(shop.registry), "call", call)
+    for model in (opened(shop, "mine", precision="auto"), bare(shop, precision="auto")):
+        model.close()
+    opened(shop, "mine")
+    assert asked == ["auto", "auto", "fp32"]

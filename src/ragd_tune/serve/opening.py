@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ragd_tune.backends import Precision
 from ragd_tune.errors import UsageError
 from ragd_tune.kinds import Slot
 from ragd_tune.plan import BaseModel, Device
@@ -28,6 +29,7 @@ class Opening:
     device: Device | None
     backend: str | None
     dimension: int | None
+    precision: Precision
     lazy: bool
 
     def __call__(self) -> ServedModel:
@@ -45,6 +47,7 @@ class Opening:
             device=self.device,
             backend=self.backend,
             dimension=self.dimension,
+            precision=self.precision,
         )
 
 
