@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from ragd_tune import errors
+from ragd_tune.cli.answer import raft
 from ragd_tune.cli.generate import generate
 from ragd_tune.cli.mine import mine
 from ragd_tune.cli.output import show_json, table
@@ -28,6 +29,7 @@ def data() -> None:
 
 data.add_command(generate)
 data.add_command(mine)
+data.add_command(raft)
 
 
 @data.command()

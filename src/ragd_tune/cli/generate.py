@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ragd_tune.cli.asking import asking_of, asks
 from ragd_tune.cli.output import show_json, table
 
 if TYPE_CHECKING:
@@ -28,33 +29,7 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="Who asks: a language model, or headings, FAQ, links and the documents' own statistics.",
 )
-@click.option(
-    "--endpoint",
-    "url",
-    default="http://localhost:11434/v1",
-    show_default=True,
-    metavar="URL",
-    help="OpenAI-compatible address of the language model; the default is Ollama's.",
-)
-@click.option("--model", help="Language model; the first that the endpoint offers if not given.")
-@click.option("--allow-remote", is_flag=True, help="Let documents go to another machine.")
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 64),
-    default=4,
-    show_default=True,
-    help="Requests at a time.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(1, 3600),
-    default=300.0,
-    show_default=True,
-    help="Seconds of silence before a request is given up.",
-)
-@click.option("--budget-tokens", type=click.IntRange(1), help="Stop after so many tokens.")
-@click.option("--budget-minutes", type=click.FloatRange(0.01, 100_000), help="Stop after so long.")
-@click.option("--no-judge", is_flag=True, help="Do not let the language model judge its questions.")
+@asks
 @click.option("--base", default="all-MiniLM-L6-v2", show_default=True, help="Base model.")
 @click.option("--tokens", type=click.IntRange(16, 32_768), help="Tokens of a passage, at most.")
 @click.option(
@@ -83,19 +58,11 @@ def generate(
     documents: tuple[Path, ...],
     *,
     generator: str,
-    url: str,
-    model: str | None,
-    allow_remote: bool,
-    workers: int,
-    timeout: float,
-    budget_tokens: int | None,
-    budget_minutes: float | None,
-    no_judge: bool,
     recipes: tuple[str, ...],
     off: tuple[str, ...],
     offline: bool,
     as_json: bool,
-    **given: object,
+    **given: Any,
 ) -> None:
     """Make a data set of DOCUMENTS, which are folders or files, or of ragd's own index.
 
@@ -107,36 +74,23 @@ def generate(
     """
     from ragd_tune.cli.progress import Progress
     from ragd_tune.data.generate import RECIPES
-    from ragd_tune.data.llm import Budget
     from ragd_tune.pipeline import workshop
-    from ragd_tune.pipeline.asking import Asking
     from ragd_tune.pipeline.asking import generate_with_model as by_model
     from ragd_tune.pipeline.generating import Generation, generate_data
 
+    asking = asking_of(given)
     asked = Generation(
         documents=documents,
         recipes=recipes or RECIPES,
         off=frozenset(off),
         offline=True if offline else None,
-        **given,  # type: ignore[arg-type]
+        **given,
     )
     if not documents and given["index"] is None:
         raise click.UsageError("name documents, or ragd's index by --ragd-index")
-    budget = Budget(tokens=budget_tokens, seconds=budget_minutes and budget_minutes * 60)
-    asking = None
-    if generator == "llm":
-        asking = Asking(
-            url=url,
-            model=model,
-            allow_remote=allow_remote,
-            workers=workers,
-            timeout=timeout,
-            judged=not no_judge,
-            budget=budget,
-        )
     with Progress(quiet=as_json) as progress:
         shop = workshop(progress=progress.work)
-        made = generate_data(shop, asked) if asking is None else by_model(shop, asked, asking)
+        made = by_model(shop, asked, asking) if generator == "llm" else generate_data(shop, asked)
     if as_json:
         show_json(made.to_json())
     else:

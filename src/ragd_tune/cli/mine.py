@@ -28,6 +28,11 @@ _PATH = click.Path(path_type=Path)
 @click.option("--base", default="all-MiniLM-L6-v2", show_default=True, help="Base model.")
 @click.option("--adapter", help="Embed by this adapter of the store instead of the base.")
 @click.option(
+    "--teacher",
+    metavar="NAME",
+    help="Let this reranker score the candidates: an adapter of the store, or a base model.",
+)
+@click.option(
     "--per-query", type=click.IntRange(1, 100), default=4, show_default=True, help="To keep."
 )
 @click.option(
@@ -58,6 +63,7 @@ def mine(
     retrievers: tuple[str, ...],
     base: str,
     adapter: str | None,
+    teacher: str | None,
     per_query: int,
     depth: int,
     margin: float,
@@ -92,6 +98,7 @@ def mine(
             asked,
             base=base,
             adapter=adapter,
+            teacher=teacher,
             offline=True if offline else None,
             force=force,
         )
@@ -113,4 +120,5 @@ def tell(made: MinedSet) -> None:
     for qid, found in list(told.negatives.items())[:1]:
         click.echo(f"for example: {made.data.queries[qid].text}")
         click.echo(f"  not: {made.data.corpus[found[0]].passage[:120]}")
+    click.echo(f"scored by {made.scored_by}")
     click.echo(f"wrote {made.data.source}")

@@ -19,6 +19,7 @@ from ragd_tune.errors import DataError, UsageError
 SCHEMA = 1
 _OWN = ("corpus.jsonl", "queries.jsonl", "negatives.jsonl", "scored.jsonl")
 _BESIDE = ("passages.jsonl", "questions.jsonl", "teacher.jsonl")
+RAFT = ("raft_train.jsonl", "raft_dev.jsonl", "raft_test.jsonl")
 _FILES = (*_OWN, *_BESIDE)
 _OURS = frozenset((*_FILES, *(f"{name}.gz" for name in _FILES), "dataset.json", "qrels"))
 
@@ -40,13 +41,13 @@ def write(
     It is written beside, synced, read back (the fingerprint must be the same) and renamed into
     place. ``about`` adds to what ``dataset.json`` says of the origin (source, licence).
     ``compress`` packs all but the judgements with gzip. ``tables`` are files that stand beside:
-    places of passages, origins of questions, scores of a teacher.
+    places of passages, origins of questions, scores of a teacher, RAFT's examples.
 
     :raises UsageError: ``folder`` is there and ``force`` is not given, or it holds other files.
     :raises DataError: the data cannot be written in this layout.
     """
     folder = Path(folder)
-    _may_replace(folder, force)
+    _may_replace(folder, force, tables or {})
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -60,7 +61,7 @@ def write(
     return folder
 
 
-def _may_replace(folder: Path, force: bool) -> None:
+def _may_replace(folder: Path, force: bool, tables: Tables) -> None:
     if not folder.exists() and not folder.is_symlink():
         return
     if folder.is_symlink() or not folder.is_dir():
@@ -69,7 +70,8 @@ def _may_replace(folder: Path, force: bool) -> None:
     if names and not force:
         mend = "name another folder, or give --force to replace it"
         raise UsageError(f"{folder} is there already", mend=mend)
-    others = [name for name in names if name not in _OURS]
+    brought = {f"{name}{ending}" for name in tables for ending in ("", ".gz")}
+    others = [name for name in names if name not in _OURS | brought]
     others += [f"qrels/{path.name}" for path in _qrels(folder) if path.suffix != ".tsv"]
     if others:
         what = f"{folder} holds what this command does not write: {', '.join(others[:5])}"
@@ -86,7 +88,7 @@ def _fill(
 ) -> None:
     parts: dict[str, dict[str, object]] = {}
     ending = ".gz" if compress else ""
-    unknown = set(tables) - set(_BESIDE)
+    unknown = set(tables) - {*_BESIDE, *RAFT}
     if unknown:
         raise ValueError(f"no files of a data set: {sorted(unknown)}")
     for name, rows in {**_tables(data), **tables}.items():

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ragd_tune.data import DataSet, read, write
 from ragd_tune.data.mine import Mined, Mining, mine
 from ragd_tune.data.mine.tables import tables_of, teacher_rows
 from ragd_tune.errors import UsageError
+from ragd_tune.pipeline.teaching import scores_by, teaching
 from ragd_tune.pipeline.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -41,16 +42,18 @@ def mine_data(
     *,
     base: str,
     adapter: str | None = None,
+    teacher: str | None = None,
     offline: bool | None = None,
     force: bool = False,
 ) -> MinedSet:
     """Mine negatives for the data set at ``path``, and write it with them to ``out``.
 
-    Vectors are the base's, or an ``adapter``'s (a name or id of the store). Unfinished work is kept
-    under the store's ``runs`` and gone on with.
+    Vectors are the base's, or an ``adapter``'s (a name or id of the store). Scores are theirs, or
+    those of a ``teacher`` (see :func:`ragd_tune.pipeline.teaching.teaching`). Unfinished work is
+    kept under the store's ``runs`` and gone on with.
 
-    :raises UsageError: ``out`` is there already, or a retriever is unknown.
-    :raises NotInstalledError: bm25s, the base, or a backend that embeds is not here.
+    :raises UsageError: ``out`` is there already, a retriever is unknown, or the teacher is none.
+    :raises NotInstalledError: bm25s, the base, the teacher, or a backend for them is not here.
     """
     unknown = sorted(set(asked.retrievers) - set(RETRIEVERS))
     if unknown or not asked.retrievers:
@@ -58,21 +61,34 @@ def mine_data(
     if out.exists() and any(out.iterdir()) and not force:
         raise UsageError(f"{out} is there already", mend="name another folder, or give --force")
     data = read(path)
-    folder = shop.store.runs / "mining"
-    if "dense" not in asked.retrievers:
-        mined = mine(data, asked, folder, progress=shop.progress)
-        return _written(data, path, out, asked, mined, "bm25", force=force)
-    with _encoder(shop, base, adapter, offline=offline) as embedder:
-        mined = mine(
-            data,
-            asked,
-            folder,
-            embed=embed_with(embedder),
-            encoder=embedder.id,
-            progress=shop.progress,
-        )
-        name = embedder.model_name
-    return _written(data, path, out, asked, mined, name, force=force)
+    mined, by = _mined(shop, data, asked, base, adapter, teacher, offline=offline)
+    return _written(data, path, out, asked, mined, by, force=force)
+
+
+def _mined(
+    shop: Workshop,
+    data: DataSet,
+    asked: Mining,
+    base: str,
+    adapter: str | None,
+    teacher: str | None,
+    *,
+    offline: bool | None,
+) -> tuple[Mined, str]:
+    """Return the negatives, and who scored them."""
+    by = "bm25"
+    with ExitStack() as open_:
+        given: dict[str, Any] = {}
+        if "dense" in asked.retrievers:
+            embedder = open_.enter_context(_encoder(shop, base, adapter, offline=offline))
+            given |= {"embed": embed_with(embedder), "encoder": embedder.id}
+            by = embedder.model_name
+        if teacher is not None:
+            reranker = open_.enter_context(teaching(shop, teacher, offline=offline))
+            given |= {"rescore": scores_by(reranker), "teacher": reranker.id}
+            by = reranker.model_name
+        folder = shop.store.runs / "mining"
+        return mine(data, asked, folder, progress=shop.progress, **given), by
 
 
 def embed_with(embedder: Embedder) -> Embed:

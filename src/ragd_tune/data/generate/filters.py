@@ -119,9 +119,13 @@ def _self_reference(question: Question, chunk: Chunk) -> bool:
 
 
 def _injected(question: Question, chunk: Chunk) -> bool:
-    """Say whether an instruction inside a document got through to the question."""
-    links = re.findall(r"https?://\S+", question.text)
-    return bool(_ORDERS.search(question.text)) or any(one not in chunk.text for one in links)
+    return injected(question.text, chunk.text)
+
+
+def injected(said: str, passage: str) -> bool:
+    """Say whether an instruction inside a document got through to what a model said."""
+    links = re.findall(r"https?://\S+", said)
+    return bool(_ORDERS.search(said)) or any(one not in passage for one in links)
 
 
 def quotes(question: Question, chunk: Chunk) -> bool:

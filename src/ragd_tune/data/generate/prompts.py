@@ -70,7 +70,11 @@ def prompt_id() -> str:
 def fenced(chunk: Chunk) -> str:
     """Return a passage with its headings between marks that it does not hold."""
     above = " > ".join(chunk.headings)
-    body = f"[{above}]\n{chunk.text}" if above else chunk.text
+    return fence(f"[{above}]\n{chunk.text}" if above else chunk.text)
+
+
+def fence(body: str) -> str:
+    """Return a text between marks that it does not hold."""
     mark = hashlib.sha256(body.encode()).hexdigest()[:16]
     return f"<<<passage {mark}\n{body}\npassage {mark}>>>"
 

@@ -28,6 +28,8 @@ Rescore = Callable[[str, Sequence[str]], Sequence[float]]
 """A query and passages to scores, the higher the better: a cross-encoder."""
 
 _QUERIES = 1024
+_TAUGHT = 16
+"""Queries between two writes where a teacher reads every candidate: minutes of a CPU, not hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +37,10 @@ class Mining:
     """How to mine.
 
     ``per_query`` negatives are kept of ``depth`` candidates of each retriever (``bm25``,
-    ``dense``). ``margin`` is the share of the positive's score that a negative must stay below;
-    None keeps everything (and then false negatives too). ``skip`` leaves out so many of the
-    hardest that are left. ``index`` is as in :class:`ragd_tune.data.mine.dense.Dense`.
+    ``dense``); a teacher reads the first ``depth`` of both together. ``margin`` is the share of the
+    positive's score that a negative must stay below; None keeps everything (and then false
+    negatives too). ``skip`` leaves out so many of the hardest that are left. ``index`` is as in
+    :class:`ragd_tune.data.mine.dense.Dense`.
     """
 
     per_query: int = 4
@@ -99,9 +102,10 @@ def mine(
         left = [qid for qid in work.queries if qid not in journal]
         if left:
             work.prepare(home)
-        for start in range(0, len(left), _QUERIES):
+        size = _QUERIES if rescore is None else _TAUGHT
+        for start in range(0, len(left), size):
             progress("mining", (len(work.queries) - len(left) + start) / len(work.queries))
-            journal.extend(work.block(left[start : start + _QUERIES]))
+            journal.extend(work.block(left[start : start + size]))
         return _gathered(journal, work.queries)
 
 
@@ -178,6 +182,7 @@ class _Work:
         rankings = self._rankings(texts, asked)
         for number, qid in enumerate(qids):
             fused = rank_fusion(*(ranking[number] for ranking in rankings))
+            fused = fused if self.rescore is None else fused[: self.asked.depth]
             vector = asked[number] if asked is not None else None
             yield qid, self._row(qid, fused, vector)
 

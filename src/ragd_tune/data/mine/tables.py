@@ -9,20 +9,29 @@ from pathlib import Path
 from ragd_tune.data.findings import Findings
 from ragd_tune.data.lines import lines
 from ragd_tune.data.parts import find
+from ragd_tune.data.raft.files import lines as objects
+from ragd_tune.data.write import RAFT
 
-KEPT = ("passages.jsonl", "questions.jsonl")
+KEPT = ("passages.jsonl", "questions.jsonl", "teacher.jsonl")
 
 
 def tables_of(folder: Path) -> dict[str, list[Mapping[str, object]]]:
     """Return the rows of the files that stand beside the data set in ``folder``; none for a file.
 
     A line that is no JSON object is left out: these files are provenance, and never trained on.
+    RAFT's examples are, so there such a line is an error.
+
+    :raises DataError: a line of RAFT's examples is none.
     """
     found: dict[str, list[Mapping[str, object]]] = {}
     for name in KEPT if folder.is_dir() else ():
         path = find(folder, name, Findings())
         if path is not None:
             found[name] = [row for row in map(_row, (t for _, t in lines(path, Findings()))) if row]
+    for name in RAFT if folder.is_dir() else ():
+        path = find(folder, name, Findings())
+        if path is not None:
+            found[name] = [row for _, row in objects(path)]
     return found
 
 

@@ -54,14 +54,15 @@ def _rule(one: Example) -> str:
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
     """Write examples into one file, whole or not at all; a name that ends in .gz is packed."""
-    lines = (json.dumps(_raw(one), ensure_ascii=False) + "\n" for one in examples)
+    lines = (json.dumps(row_of(one), ensure_ascii=False) + "\n" for one in examples)
     data = "".join(lines).encode()
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     part.replace(path)
 
 
-def _raw(one: Example) -> dict[str, object]:
+def row_of(one: Example) -> dict[str, object]:
+    """Return the object that a line holds, JSON-shaped."""
     made: dict[str, object] = {
         "question": one.question,
         "oracle_ids": list(one.oracle_ids),

@@ -1,0 +1,71 @@
+"""A teacher: a reranker that reads query and passage together, and decides which negatives stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ragd_tune.errors import NotInstalledError, StoreError, UsageError
+from ragd_tune.pipeline.workshop import Workshop
+
+if TYPE_CHECKING:
+    from ragd_tune.data.mine.run import Rescore
+    from ragd_tune.serve.reranker import Reranker
+
+
+@contextmanager
+def teaching(shop: Workshop, name: str, *, offline: bool | None) -> Iterator[Reranker]:
+    """Yield the reranker ``name``, loaded: an adapter of the store, else a base that is one.
+
+    :raises UsageError: it is no reranker, or one whose head was never trained.
+    :raises NotInstalledError: there is no such adapter and no such base, or nothing loads it here.
+    """
+    teacher = _adapter(shop, name, offline=offline) or _base(shop, name, offline=offline)
+    with teacher:
+        if teacher.facts.settings.get("untrained_head"):
+            raise UsageError(
+                f"{name} has no trained head: its scores would be chance",
+                mend="name a reranker, as an adapter of `ragd-tune train cross-encoder`",
+            )
+        yield teacher
+
+
+def scores_by(teacher: Reranker) -> Rescore:
+    """Return a function of a query and passages that scores them by ``teacher``."""
+
+    def rescore(query: str, passages: Sequence[str]) -> list[float]:
+        return [float(score) for score in teacher.rerank(query, passages)]
+
+    return rescore
+
+
+def _adapter(shop: Workshop, name: str, *, offline: bool | None) -> Reranker | None:
+    from ragd_tune.serve.load import find, load
+
+    try:
+        find(shop.store, name)
+    except StoreError:
+        return None
+    return load(
+        name, slot="reranker", home=shop.store.root, registry=shop.registry, offline=offline
+    )
+
+
+def _base(shop: Workshop, name: str, *, offline: bool | None) -> Reranker:
+    from ragd_tune.models import resolve
+    from ragd_tune.serve import ServedModel, open_model
+    from ragd_tune.serve.reranker import Reranker
+
+    try:
+        base = resolve(name, offline=offline, home=shop.store.root)
+    except NotInstalledError as error:
+        raise NotInstalledError(
+            f"the teacher {name} is no adapter of the store, and no base that is here",
+            mend=f"ragd-tune adapters list; {error.mend}",
+        ) from error
+
+    def open_() -> ServedModel:
+        return open_model(shop.registry, objective="relevance", format="base", base=base)
+
+    return Reranker(open_, id=base.fingerprint, name=name, facts=None)
