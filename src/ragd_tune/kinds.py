@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from ragd_tune.evaluate import Report
 
 Slot = Literal["embedder", "reranker", "generator"]
+Tier = Literal["minimal", "standard", "high", "extreme"]
+"""ragd's tiers of hardware, the smallest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a kind's defaults may depend on. ``cores`` are physical, ``memory`` is in bytes."""
+    """What a kind's defaults may depend on. ``cores`` are physical, ``memory`` is in bytes.
+
+    ``tier`` is what ragd calls this machine, by its own choice or by the memory.
+    """
 
     tuning: str
     side: Side
@@ -32,6 +37,7 @@ class Profile:
     device: Device
     cores: int
     memory: int
+    tier: Tier = "standard"
 
 
 class Served(Protocol):

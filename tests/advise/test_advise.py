@@ -43,6 +43,8 @@ GPU = Hardware(cores=16, memory=64 << 30, devices=("cpu", "cuda"))
         ({"passages": 2_000_000}, "query", "leaves their vectors"),
         ({"pairs": 9000, "hardware": GPU}, "full", "all weights"),
         ({"pairs": 9000}, "lora", "pairs"),
+        ({"pairs": 9000, "hardware": replace(MACHINE, tier="extreme")}, "full", "extreme"),
+        ({"hardware": replace(MACHINE, tier="minimal")}, "lora", "steps of 16"),
         ({"hardware": replace(MACHINE, devices=())}, "nothing", "no backend"),
         ({"lexical": 0.7}, "lora", "BM25 is better"),
         ({"broken": 0.2}, "lora", "strange to the base's tokenizer"),
@@ -154,3 +156,8 @@ def test_documents_are_made_into_a_set_for_the_measuring(
     told = json.loads(capsys.readouterr().out)
     assert told["facts"]["generated"] is True
     assert any("data set" in note for note in told["notes"])
+
+
+def test_the_base_that_was_measured_is_in_the_command() -> None:
+    assert recommend(FACTS, data="d", base="larger").command.endswith("--data d --base larger")
+    assert "--base" not in recommend(FACTS, data="d").command

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
-from ragd.cli import app  # type: ignore[import-not-found]
-from typer.testing import CliRunner  # type: ignore[import-not-found]
+from ragd.cli import app
 
 
 def main(questions: Path, out: Path) -> None:
     """Ask every question."""
     told = {}
+    runner = import_module("typer.testing").CliRunner()
     for key, text in json.loads(questions.read_text(encoding="utf-8")).items():
-        done = CliRunner().invoke(
+        done = runner.invoke(
             app, ["search", text, "--format", "json", "--no-interactive", "--no-color"]
         )
         found = _documents(done.stdout) if done.exit_code == 0 else []

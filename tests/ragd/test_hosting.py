@@ -107,6 +107,19 @@ def test_a_rollback_restores_the_configuration_and_the_index_pointer_byte_for_by
         hosting.roll_back(shop)
 
 
+def test_a_rollback_tells_which_documents_only_the_new_index_has(
+    bench: Any, shop: Workshop, config: Path
+) -> None:
+    bench.train("mine")
+    activate(shop, "mine")
+    written = configfile.parse(config.read_bytes(), "c")
+    found = get_embedder(written, home=shop.store.root, registry=bench.registry)
+    new = type(bench.index)(bench.home / ".ragd" / written["storage"]["chroma_dir"])
+    new.add("since", ["indexed after the switch"], found.embed)
+    _, notes = hosting.roll_back(shop)
+    assert notes == ("indexed since the activation, so index again: since",)
+
+
 def test_what_was_edited_since_survives_a_rollback(
     bench: Any, shop: Workshop, config: Path
 ) -> None:

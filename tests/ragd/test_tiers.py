@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from ragd_tune.ragd.tiers import LIMITS, SUGGESTIONS, TIERS, find_tier, memory, tier_of
+from ragd_tune.kinds import Profile, Tier
+from ragd_tune.ragd.tiers import (
+    LIMITS,
+    SUGGESTIONS,
+    TIERS,
+    find_tier,
+    memory,
+    tier_here,
+    tier_of,
+)
+from ragd_tune.registry import discover
 
 
 @pytest.mark.parametrize(
@@ -32,3 +43,21 @@ def test_a_machine_without_ragd_is_judged_by_its_memory(monkeypatch: pytest.Monk
 def test_every_tier_has_a_suggestion() -> None:
     assert set(SUGGESTIONS) == set(TIERS)
     assert len(LIMITS) == len(TIERS) - 1
+
+
+def test_the_configuration_on_the_disk_is_asked_first(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    assert tier_here(path) == find_tier()
+    path.write_text("hardware: {tier: minimal}\n")
+    assert tier_here(path) == "minimal"
+    path.write_text("hardware: {tier: [\n")
+    assert tier_here(path) == find_tier()
+
+
+@pytest.mark.parametrize(("tier", "rows"), [("minimal", 16), ("standard", 32), ("extreme", 32)])
+def test_a_small_machine_trains_in_smaller_steps(tier: Tier, rows: int) -> None:
+    profile = Profile(
+        tuning="lora", side="both", rows=900, device="cpu", cores=2, memory=4 << 30, tier=tier
+    )
+    kind = discover().kinds["bi-encoder"]
+    assert kind.defaults(profile)["batch_size"] == rows

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from ragd_tune.kinds import Tier
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """This machine: cores, memory in bytes (0 is unknown), devices that a backend can train on."""
+    """This machine: cores, memory in bytes (0 is unknown), devices that a backend can train on.
+
+    ``tier`` is what ragd calls it.
+    """
 
     cores: int
     memory: int
     devices: tuple[str, ...] = ()
+    tier: Tier = "standard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

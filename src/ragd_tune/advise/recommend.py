@@ -52,12 +52,14 @@ def recommend(
     facts: Facts,
     *,
     data: str = "DATA",
+    base: str = "",
     raft_rows: bool = False,
     kinds: Collection[str] = ("bi-encoder", "cross-encoder", "raft"),
 ) -> Advice:
     """Return what to do; the first rule that holds decides.
 
-    ``raft_rows`` says that the set has rows for an LLM: they come into play where search is good.
+    ``base`` is what was measured, where it is not the default. ``raft_rows`` says that the set has
+    rows for an LLM: they come into play where search is good.
     ``kinds`` are those that can be trained: no other is recommended.
     """
     no = _against(facts)
@@ -66,20 +68,29 @@ def recommend(
     if facts.dense is not None and facts.dense >= GOOD:
         why = f"the base finds the answers already (nDCG@10 {facts.dense:.2f})"
         if raft_rows and "raft" in kinds:
-            return _advice("raft", facts, data, (why, "there are rows to train an LLM on"))
+            reasons = (why, "there are rows to train an LLM on")
+            return _advice("raft", facts, data, "", reasons)
         return Advice(what="nothing", command="", reasons=(why,))
     signs = _signs(facts)
     if "cross-encoder" in kinds and facts.reach is not None and facts.reach >= REACHED:
         why = f"{facts.reach:.0%} of the answers are among the first 50: their order is the problem"
-        return _advice("reranker", facts, data, (why, *signs))
+        return _advice("reranker", facts, data, "", (why, *signs))
     if facts.passages >= LARGE:
         why = f"{facts.passages:,} passages: a query adapter leaves their vectors as they are"
-        return _advice("query", facts, data, (why, *signs))
-    if facts.pairs >= MANY_PAIRS and "cuda" in facts.hardware.devices:
-        why = f"{facts.pairs:,} pairs and a GPU: all weights can learn"
-        return _advice("full", facts, data, (why, *signs))
+        return _advice("query", facts, data, base, (why, *signs))
+    strong = _strong(facts)
+    if facts.pairs >= MANY_PAIRS and strong:
+        why = f"{facts.pairs:,} pairs and {strong}: all weights can learn"
+        return _advice("full", facts, data, base, (why, *signs))
     why = f"{facts.pairs:,} pairs: an adapter learns them and leaves the base as it is"
-    return _advice("lora", facts, data, (why, *signs))
+    return _advice("lora", facts, data, base, (why, *signs))
+
+
+def _strong(facts: Facts) -> str:
+    """Say what makes this machine fit to train all weights; empty if nothing does."""
+    if "cuda" in facts.hardware.devices:
+        return "a GPU"
+    return "a machine that ragd calls extreme" if facts.hardware.tier == "extreme" else ""
 
 
 def _against(facts: Facts) -> tuple[str, ...]:
@@ -113,6 +124,8 @@ def _signs(facts: Facts) -> tuple[str, ...]:
         found.append(f"BM25 is better ({facts.lexical:.2f}): the base does not know these words")
     if facts.agreement is not None and facts.agreement < 0.3:
         found.append(f"BM25 and the base agree on {facts.agreement:.0%} of what they find first")
+    if facts.hardware.tier == "minimal":
+        found.append("ragd calls this machine minimal: steps of 16 rows fit it")
     if facts.generated:
         found.append("all of this is measured on generated questions, not on people's")
     return tuple(found)
@@ -127,8 +140,9 @@ _COMMANDS: dict[What, str] = {
 }
 
 
-def _advice(what: What, facts: Facts, data: str, reasons: tuple[str, ...]) -> Advice:
+def _advice(what: What, facts: Facts, data: str, base: str, reasons: tuple[str, ...]) -> Advice:
     seconds = None
     if facts.seconds_a_pair is not None and what in ("query", "lora", "full"):
         seconds = facts.pairs * facts.seconds_a_pair * TRAINING
-    return Advice(what=what, command=_COMMANDS[what].format(data), reasons=reasons, seconds=seconds)
+    command = _COMMANDS[what].format(data) + (f" --base {base}" if base else "")
+    return Advice(what=what, command=command, reasons=reasons, seconds=seconds)

@@ -75,7 +75,7 @@ def _rows(facts: Facts) -> list[tuple[str, str]]:
         ("answers among the base's first 50", _shown(facts.reach, ".1%")),
         ("first ten in common with BM25", _shown(facts.agreement, ".1%")),
         ("measured on", f"{facts.sample} questions, {facts.searched:,} passages"),
-        ("machine", f"{machine.cores} cores, {size(machine.memory)}"),
+        ("machine", f"{machine.cores} cores, {size(machine.memory)}; ragd's tier {machine.tier}"),
         ("trains on", ", ".join(machine.devices) or "nothing"),
     ]
     return rows

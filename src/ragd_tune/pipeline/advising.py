@@ -8,15 +8,18 @@ from pathlib import Path
 
 from ragd_tune.advise import Advice, Facts, Hardware, recommend
 from ragd_tune.advise.measure import measure
+from ragd_tune.config import ragd_path
 from ragd_tune.data import DataSet, read
 from ragd_tune.data.findings import UnusableDataError
 from ragd_tune.data.tokens import counter
 from ragd_tune.errors import NotInstalledError, UsageError
+from ragd_tune.kinds import Tier
 from ragd_tune.models import resolve
 from ragd_tune.pipeline.generating import Generation, embedding, generate_data
 from ragd_tune.pipeline.planning import memory
 from ragd_tune.pipeline.proving import generated
 from ragd_tune.pipeline.workshop import Workshop
+from ragd_tune.ragd.tiers import SUGGESTIONS, tier_here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +73,29 @@ def advise(
         facts = measure(data, machine, split=split, generated=made)
     raft = any(data.source.glob("raft_train.jsonl*")) if data.source.is_dir() else False
     kinds = tuple(shop.registry.kinds)
-    advice = recommend(facts, data=str(data.source), raft_rows=raft, kinds=kinds)
+    notes.extend(_larger_base(machine.tier, base))
+    named = "" if base == SUGGESTIONS["standard"].base else base
+    advice = recommend(facts, data=str(data.source), base=named, raft_rows=raft, kinds=kinds)
     return Advised(advice=advice, facts=facts, data=data, notes=tuple(notes))
 
 
 def hardware(shop: Workshop) -> Hardware:
     """Return what this machine has, and the devices that an installed backend can train on."""
     found = {one for offer in shop.registry.offers() for one in _devices(offer.found)}
-    return Hardware(cores=os.cpu_count() or 1, memory=memory(), devices=tuple(sorted(found)))
+    return Hardware(
+        cores=os.cpu_count() or 1,
+        memory=memory(),
+        devices=tuple(sorted(found)),
+        tier=tier_here(ragd_path()),
+    )
+
+
+def _larger_base(tier: Tier, base: str) -> tuple[str, ...]:
+    """Say which base ragd would choose for this machine, if it is a larger one."""
+    own = SUGGESTIONS[tier].base
+    if own in (base, SUGGESTIONS["standard"].base):
+        return ()
+    return (f"ragd calls this machine {tier}, for which it has {own}: compare by --base {own}",)
 
 
 def _devices(found: object) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from ragd_tune.config import ragd_path
 from ragd_tune.errors import StoreError
 from ragd_tune.pipeline.host_plan import HostPlan, open_adapter
 from ragd_tune.pipeline.workshop import Workshop
-from ragd_tune.ragd import configfile, view
+from ragd_tune.ragd import chroma, configfile, view
 from ragd_tune.ragd.facts import WRITTEN, host_config
 from ragd_tune.ragd.marker import Marker, read_marker
 from ragd_tune.ragd.provider import view_id
@@ -111,12 +111,23 @@ def roll_back(shop: Workshop) -> tuple[Change | None, tuple[str, ...]]:
         if there != switch.kept(change.after):
             kept = _taken_back(there, kept, switch.kept(change.after), str(config))
             notes = (f"{config} was changed since; only what the activation wrote is taken back",)
+        notes += _left_behind(there, kept, str(config))
         _must_be_there(shop, target[1] if target else None, kept, str(config))
         done = switch.carry_out(
             there, kept, adapter=target[1] if target else None, previous=active.id,
             undoes=change.number,
         )  # fmt: skip
     return done, notes
+
+
+def _left_behind(there: bytes, kept: bytes, where: str) -> tuple[str, ...]:
+    """Say which documents were indexed since, and are not where ragd goes back to."""
+    now, then = (host_config(configfile.parse(raw, where)).chroma_path for raw in (there, kept))
+    missing = sorted(chroma.documents_in(now) - chroma.documents_in(then)) if now != then else []
+    if not missing:
+        return ()
+    named = ", ".join(missing[:3]) + (f" … ({len(missing)} in all)" if len(missing) > 3 else "")
+    return (f"indexed since the activation, so index again: {named}",)
 
 
 def _must_be_there(shop: Workshop, adapter: str | None, kept: bytes, where: str) -> None:

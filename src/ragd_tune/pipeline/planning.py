@@ -242,6 +242,8 @@ def _refuse_processes(registry: Registry, choice: Choice, objective: str, wanted
 
 
 def _profile(tuning: str, side: Side, device: Device, rows: int) -> Profile:
+    from ragd_tune.ragd.tiers import tier_here
+
     return Profile(
         tuning=tuning,
         side=side,
@@ -249,6 +251,7 @@ def _profile(tuning: str, side: Side, device: Device, rows: int) -> Profile:
         device=device,
         cores=os.cpu_count() or 1,
         memory=memory(),
+        tier=tier_here(config.ragd_path()),
     )
 
 

