@@ -6,6 +6,7 @@ answers on this machine, else from the documents themselves, and the result says
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ragd_tune.evaluate import Report
 
 KIND = "bi-encoder"
+WIDER = 0.5
+"""Share of the passages that is held back where a smaller one has too few documents to judge by."""
 FEW = 200
 """Training questions below which a gain is unlikely: it is said, and the proof decides."""
 
@@ -85,7 +88,8 @@ def run(shop: Workshop, wish: Wish, say: Callable[[str], None] = lambda text: No
     :raises InterruptedRunError: Ctrl-C; a checkpoint was kept.
     """
     generated, asked_by = _questions(shop, wish, say)
-    notes = list(generated.notes)
+    generated, told = _enough(shop, wish, generated, say)
+    notes = [*generated.notes, *told]
     count = generated.counts.get("train", 0)
     say(f"{count} training questions by {asked_by}, from {generated.passages} passages")
     if count < FEW:
@@ -117,6 +121,40 @@ def run(shop: Workshop, wish: Wish, say: Callable[[str], None] = lambda text: No
         activated=activated,
         notes=tuple(notes),
     )
+
+
+def _enough(
+    shop: Workshop, wish: Wish, generated: Generated, say: Callable[[str], None]
+) -> tuple[Generated, list[str]]:
+    """Hold more documents back where a proof by these could say nothing; say so if that fails too.
+
+    Questions about one document rise and fall together, so it is documents that count.
+    """
+    from ragd_tune.evaluate.significance import ENOUGH
+
+    if _documents(generated) >= ENOUGH:
+        return generated, []
+    if wish.generation.test < WIDER:
+        say(f"too few documents are held back to judge by; {WIDER:.0%} of the passages are now")
+        wider = replace(wish, generation=replace(wish.generation, test=WIDER))
+        generated, _ = _questions(shop, wider, lambda text: None)
+    if (count := _documents(generated)) >= ENOUGH:
+        return generated, [f"{WIDER:.0%} of the passages were held back to judge by"]
+    note = (
+        f"the held-back questions weigh as much as {count:.0f} documents, and {ENOUGH:.0f} are "
+        "needed: no gain can be proven with so few"
+    )
+    say(f"note: {note}")
+    return generated, [note]
+
+
+def _documents(generated: Generated) -> float:
+    """Return (Σ n)² / Σ n² for the test questions of each document: how many equal ones they weigh.
+
+    As in :mod:`ragd_tune.evaluate.significance`.
+    """
+    sizes = Counter(generated.data.clusters("test").values()).values()
+    return sum(sizes) ** 2 / sum(size**2 for size in sizes) if sizes else 0.0
 
 
 def _questions(shop: Workshop, wish: Wish, say: Callable[[str], None]) -> tuple[Generated, str]:

@@ -36,6 +36,13 @@ def documents(tmp_path: Path) -> Path:
     return root
 
 
+def fewer(documents: Path, count: int) -> Path:
+    """Leave only ``count`` of the pages."""
+    for page in sorted(documents.iterdir())[count:]:
+        page.unlink()
+    return documents
+
+
 def command(machine: Machine, documents: Path, *more: str) -> list[str]:
     given = ["auto", str(documents), "--base", str(machine.base), "--backend", "fake"]
     nowhere = ["--endpoint", "http://127.0.0.1:9/v1"]
@@ -60,6 +67,42 @@ def test_one_command_goes_from_documents_to_a_proof_that_can_be_worked_out_again
     assert again.proven == done["passed"] == (code == DONE) == done["activated"]
     active = Store(machine.home).active("embedder")
     assert (active is not None and active.id == done["adapter"]["id"]) == done["activated"]
+
+
+def test_what_is_published_is_what_the_verdict_was_made_of(
+    machine: Machine, documents: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.run(command(machine, documents, "--generator", "headings", "--json"))
+    done = told(capsys)
+    proof, folder = done["proof"], Path(done["data"]["out"])
+    gains = [row["after"] - row["before"] for row in proof["queries"]]
+    names = ("part", "metric", "dims")
+    wanted = ["all", proof["gate_metric"], proof["gate_dims"]]
+    (gate,) = [cell for cell in proof["cells"] if [cell[name] for name in names] == wanted]
+    assert gate["difference"]["mean"] == pytest.approx(np.mean(gains))
+    judged = (folder / "qrels" / "test.tsv").read_text("utf-8").splitlines()[1:]
+    asked = {line.split("\t")[0] for line in judged}
+    assert {row["id"] for row in proof["queries"]} == asked
+
+
+def test_where_few_documents_are_held_back_more_are(
+    machine: Machine, documents: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = fewer(documents, 60)
+    cli.run(command(machine, few, "--generator", "headings", "--no-activate", "--json"))
+    done = told(capsys)
+    assert "50% of the passages were held back to judge by" in done["notes"]
+    assert len({row["cluster"] for row in done["proof"]["queries"]}) >= 20
+
+
+def test_where_no_gain_can_be_proven_it_is_said_before_the_training(
+    machine: Machine, documents: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = fewer(documents, 24)
+    assert cli.run(command(machine, few, "--generator", "headings")) == NOT_PROVEN
+    said = capsys.readouterr().err
+    assert "no gain can be proven with so few" in said
+    assert said.index("no gain can be proven") < said.index("training")
 
 
 def test_what_is_shown_says_generated_questions_and_who_asked(
