@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragd_tune.errors import RefusedAdapterError, TuneError
-from ragd_tune.interchange import peft, tensors
+from ragd_tune.interchange import mlx, peft, tensors
 from ragd_tune.interchange.lora import Lora, Part, check_shapes
 
 
@@ -215,3 +215,23 @@ def test_stock_peft_gives_each_layer_the_rank_and_the_update_that_were_written(
         added = (merged.state_dict()[f"{name}.weight"] - before[f"{name}.weight"]).numpy()
         expected = one.scale * one.b @ one.a
         assert np.abs(added - (expected.T if one.embedding else expected)).max() <= 1e-6
+
+
+def test_a_head_is_read_by_who_asks_for_it_and_refused_for_everybody_else(tmp_path: Path) -> None:
+    head = {
+        "dense.weight": np.ones((2, 3), np.float32),
+        "out_proj.bias": np.zeros(1, np.float32),
+    }
+    peft.write(Lora(parts={"layer": part()}, task="SEQ_CLS", whole={"classifier": head}), tmp_path)
+    found = peft.read(tmp_path, whole=True)
+    assert found.whole.keys() == {"classifier"}
+    assert found.whole["classifier"].keys() == head.keys()
+    assert np.array_equal(found.whole["classifier"]["dense.weight"], head["dense.weight"])
+    assert found.parts.keys() == {"layer"}
+    told = json.loads((tmp_path / peft.CONFIG).read_text(encoding="utf-8"))
+    assert told["modules_to_save"] == ["classifier"]
+    with pytest.raises(RefusedAdapterError, match="modules_to_save"):
+        peft.read(tmp_path)
+    with pytest.raises(RefusedAdapterError, match="classifier was trained whole"):
+        mlx.write(found, tmp_path / "mlx")
+    assert not (tmp_path / "mlx").exists(), "nothing half-written"

@@ -17,7 +17,6 @@ SUITES = {
 """The conformance suite of each backend: it makes the same tests for every cell that runs."""
 
 OWN = {
-    ("mlx", "causal_lm"): "tests/mlx/test_language_models.py",
     ("unsloth", "causal_lm"): "tests/unsloth/language/test_backend_suite.py",
 }
 """Cells whose tests are not, or not yet, the suite's."""

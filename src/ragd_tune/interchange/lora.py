@@ -42,7 +42,9 @@ class Lora:
 
     ``base_name`` is how the base is called where that means something on another machine, and
     ``task`` PEFT's name for what it was trained for. ``quantised`` describes the base's numbers
-    where they were not the ones in its files: see :mod:`ragd_tune.interchange.quantised`.
+    where they were not the ones in its files: see :mod:`ragd_tune.interchange.quantised`. ``whole``
+    holds layers that were trained whole beside the matrices, as a reranker's head: the parameters
+    of each by their name in it. Only a backend that has those layers asks for them.
     """
 
     parts: Mapping[str, Part]
@@ -50,7 +52,7 @@ class Lora:
     base_name: str = ""
     task: str | None = None
     quantised: Mapping[str, object] | None = None
-    extra: Mapping[str, object] = field(default_factory=dict)
+    whole: Mapping[str, Mapping[str, Matrix]] = field(default_factory=dict)
 
     @property
     def dora(self) -> bool:

@@ -32,7 +32,14 @@ _TABLES = ("embed_tokens", "wte", "word_embeddings", "tok_embeddings")
 
 
 def write(adapter: Lora, folder: Path) -> list[Path]:
-    """Write ``adapter`` into ``folder`` and return the files: equal adapters give equal bytes."""
+    """Write ``adapter`` into ``folder`` and return the files: equal adapters give equal bytes.
+
+    :raises RefusedAdapterError: it has whole layers, which the format has no place for.
+    """
+    if adapter.whole:
+        raise RefusedAdapterError(
+            f"{min(adapter.whole)} was trained whole, which mlx-lm cannot hold"
+        )
     rank = max(part.rank for part in adapter.parts.values())
     scales = sorted(part.scale for part in adapter.parts.values())
     scale = max(dict.fromkeys(scales), key=scales.count)

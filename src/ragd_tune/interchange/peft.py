@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +36,13 @@ _CANNOT = (
 """Keys that stand for something that two matrices for each layer cannot say."""
 
 
-def read(folder: Path) -> Lora:
+def read(folder: Path, *, whole: bool = False) -> Lora:
     """Read the adapter in ``folder``.
 
     Ranks and alphas of single layers, rank-stabilised scales, DoRA and embeddings are read; each
     layer ends with the scale that PEFT gives it.
 
+    :param whole: read layers that were trained whole too (``modules_to_save``).
     :raises TuneError: a file is missing or damaged.
     :raises RefusedAdapterError: it holds something that does not cross; names it.
     """
@@ -49,9 +50,15 @@ def read(folder: Path) -> Lora:
         if not (folder / name).is_file():
             raise TuneError(f"{folder}: is no PEFT adapter: {name} is missing")
     config = _config(folder / CONFIG)
-    _check(folder, config)
+    heads = tuple(config.get("modules_to_save") or ()) if whole else ()
+    _check(folder, {**config, "modules_to_save": None} if whole else config)
     layers: dict[str, dict[str, Matrix]] = {}
+    kept: dict[str, dict[str, Matrix]] = {}
     for name, value in tensors.read(folder / WEIGHTS).items():
+        head = _head(name, heads)
+        if head:
+            kept.setdefault(head, {})[name.removeprefix(f"{_PREFIX}{head}.")] = value
+            continue
         layer, leaf = _name(folder, name, value)
         layers.setdefault(layer, {})[leaf] = value
     parts = {layer: _part(folder, layer, found, config) for layer, found in layers.items()}
@@ -63,7 +70,13 @@ def read(folder: Path) -> Lora:
         base_name=str(config.get("base_model_name_or_path") or ""),
         task=config.get("task_type"),
         quantised=quantised(folder / WEIGHTS),
+        whole=kept,
     )
+
+
+def _head(name: str, heads: Sequence[str]) -> str:
+    """Return the layer among ``heads`` that the tensor ``name`` is a parameter of, or nothing."""
+    return next((head for head in heads if name.startswith(f"{_PREFIX}{head}.")), "")
 
 
 def quantised(weights: Path) -> Mapping[str, object] | None:
@@ -185,6 +198,8 @@ def write(adapter: Lora, folder: Path) -> list[Path]:
             made[f"{_PREFIX}{layer}.lora_{name}"] = value
         if part.magnitude is not None:
             made[f"{_PREFIX}{layer}.lora_magnitude_vector"] = part.magnitude
+    for layer, values in adapter.whole.items():
+        made |= {f"{_PREFIX}{layer}.{name}": value for name, value in values.items()}
     tensors.write(folder / WEIGHTS, made, notes=note_of(adapter))
     text = json.dumps(configuration(adapter), indent=2, sort_keys=True, ensure_ascii=False)
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8", newline="\n")
@@ -205,7 +220,7 @@ def configuration(adapter: Lora) -> dict[str, object]:
         "init_lora_weights": True,
         "lora_alpha": alpha,
         "lora_dropout": adapter.dropout,
-        "modules_to_save": None,
+        "modules_to_save": sorted(adapter.whole) or None,
         "peft_type": "LORA",
         "r": rank,
         "rank_pattern": _unlike(ranks, rank),

@@ -31,8 +31,13 @@ MINIMA = {
         why="it is the reference: whatever another backend makes, this one has to be able to load",
     ),
     "mlx": Minimum(
-        train=train_cells(("contrastive",), ("full", "lora"), ("mps", "cpu")),
-        serve=serve_cells(("base", "full", "peft"), ("contrastive",), ("mps", "cpu")),
+        train=train_cells(("contrastive",), ("full", "lora"), ("mps", "cpu"))
+        | train_cells(("late_interaction", "relevance"), ("lora",), ("mps", "cpu"))
+        | train_cells(("causal_lm",), ("full", "lora", "dora", "qlora"), ("mps", "cpu")),
+        serve=serve_cells(
+            ("base", "full", "peft"), ("causal_lm", "contrastive", "relevance"), ("mps", "cpu")
+        )
+        | serve_cells(("base", "peft"), ("late_interaction",), ("mps", "cpu")),
         why="a Mac has no other fast backend, and CI can only run what the processor does too",
     ),
     "unsloth": Minimum(

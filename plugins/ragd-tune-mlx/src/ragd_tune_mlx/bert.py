@@ -167,7 +167,9 @@ class Bert(nn.Module):
     def __call__(self, ids: mx.array, mask: mx.array, types: mx.array) -> mx.array:
         """(B, L) → (B, L, H)."""
         if self._behind:
-            positions = mx.cumsum(mask, axis=1) * mask + self._padding
+            # By ids and not by the mask: what fills a query up has a place, and is not attended to.
+            there = (ids != self._padding).astype(mx.int32)
+            positions = mx.cumsum(there, axis=1) * there + self._padding
         else:
             positions = mx.arange(ids.shape[1])
         x = self.embeddings(ids, positions, types)

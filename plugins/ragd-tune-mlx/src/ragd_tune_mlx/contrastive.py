@@ -39,18 +39,13 @@ class Contrastive:
     def pieces(self, part: str, indices: Sequence[int]) -> list[Batch]:
         """Return the tokens of a batch as one piece: every passage is contrasted with all."""
         rows = [self._rows[part][i] for i in indices]
-        negatives = [text for row in rows for text in self._own(row)]
+        negatives = [text for row in rows for text in negatives_of(row, self._negatives)]
         made = Batch(
             query=self._tokens([str(row["query"]) for row in rows], "query"),
             positive=self._tokens([str(row["positive"]) for row in rows], "document"),
             negative=self._tokens(negatives, "document") if negatives else None,
         )
         return [made]
-
-    def _own(self, row: Row) -> list[str]:
-        found = row.get("negatives") or []
-        assert isinstance(found, list)
-        return found[: self._negatives]
 
     def _tokens(self, texts: list[str], role: Role) -> Tokens:
         prompt = self._prompts.get(role, "")
@@ -73,6 +68,13 @@ class Contrastive:
         mine = mx.arange(logits.shape[0])
         right = mx.take_along_axis(logits, mine[:, None], axis=1)[:, 0]
         return mx.mean(mx.logsumexp(logits, axis=1) - right)
+
+
+def negatives_of(row: Row, count: int) -> list[str]:
+    """Return the first ``count`` explicit negatives of a row; there may be fewer."""
+    found = row.get("negatives") or []
+    assert isinstance(found, list)
+    return found[:count]
 
 
 def dimensions(plan: TrainPlan, full: int) -> tuple[int, ...]:

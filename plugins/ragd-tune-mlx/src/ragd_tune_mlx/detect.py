@@ -103,7 +103,11 @@ BACKEND = Backend(
     name="mlx",
     title="MLX: Apple silicon, and Linux CPUs",
     train_cells=train_cells(("contrastive",), ("full", "lora"), DEVICES)
+    | train_cells(("late_interaction", "relevance"), ("lora",), DEVICES)
     | train_cells(("causal_lm",), ("full", "lora", "dora", "qlora"), DEVICES),
-    serve_cells=serve_cells(("base", "full", "peft"), ("contrastive", "causal_lm"), DEVICES),
+    serve_cells=serve_cells(
+        ("base", "full", "peft"), ("contrastive", "causal_lm", "relevance"), DEVICES
+    )
+    | serve_cells(("base", "peft"), ("late_interaction",), DEVICES),
     detect=detect,
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -27,6 +28,9 @@ _HEADS = {
     "ReLU": lambda x: mx.maximum(x, 0),
     "Sigmoid": mx.sigmoid,
 }
+
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class Head(nn.Module):
@@ -96,13 +100,20 @@ def is_idle(name: str) -> bool:
     return name.startswith(_IDLE) or name.endswith("position_ids")
 
 
-def read_arrays(recipe: Recipe) -> Arrays:
-    """Return the parameters of an :class:`Embedder`, float32, by their names in it."""
+def encoder_arrays(folder: Path) -> Arrays:
+    """Return the parameters of the encoder in ``folder``, float32, as a part of a larger model."""
     found = {
-        ENCODER + encoder_name(name): value
-        for name, value in weights.read(recipe.folder).items()
+        ENCODER + encoder_name(name): value.astype(mx.float32)
+        for name, value in weights.read(folder).items()
         if not is_idle(encoder_name(name))
     }
+    mx.eval(found)
+    return found
+
+
+def read_arrays(recipe: Recipe) -> Arrays:
+    """Return the parameters of an :class:`Embedder`, float32, by their names in it."""
+    found = encoder_arrays(recipe.folder)
     for number, head in enumerate(recipe.dense):
         for name, value in weights.read(recipe.folder, head.place).items():
             found[f"dense.{number}.{name}"] = value
@@ -116,7 +127,14 @@ def build(recipe: Recipe, arrays: Mapping[str, mx.array]) -> Embedder:
 
     :raises TuneError: the weights are not those of the architecture; names one.
     """
-    model = Embedder(recipe)
+    return fitted(Embedder(recipe), arrays, str(recipe.folder))
+
+
+def fitted(model: Model, arrays: Mapping[str, mx.array], where: str) -> Model:
+    """Give ``model`` the parameters ``arrays``, all of them and no others; return it.
+
+    :raises TuneError: they are not those of the architecture; names one.
+    """
     wanted = {name: value.shape for name, value in tree_flatten(model.parameters())}
     given = {name: value.shape for name, value in arrays.items()}
     odd = sorted(
@@ -125,7 +143,7 @@ def build(recipe: Recipe, arrays: Mapping[str, mx.array]) -> Embedder:
     if odd:
         name = odd[0]
         raise TuneError(
-            f"{recipe.folder}: {name} is {_told(given.get(name))}, and its configuration "
+            f"{where}: {name} is {_told(given.get(name))}, and its configuration "
             f"makes it {_told(wanted.get(name))}",
             mend="fetch the base model again",
         )

@@ -10,10 +10,23 @@ from ragd_tune import hookimpl
 from ragd_tune_mlx.detect import BACKEND
 
 if TYPE_CHECKING:
-    from ragd_tune.backends import Backend, Dense, Limits, LoadRequest, Model
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragd_tune.backends import (
+        Backend,
+        Dense,
+        Limits,
+        LoadRequest,
+        Model,
+        MultiVector,
+        RerankRequest,
+    )
     from ragd_tune.objectives import Rows
     from ragd_tune.plan import Emit, Estimate, Role, TrainPlan, TrainResult
+    from ragd_tune_mlx.late.serve import MultiEncoder
     from ragd_tune_mlx.lm.generator import Generator
+    from ragd_tune_mlx.relevance.serve import PairScorer
     from ragd_tune_mlx.serve import Encoder
 
 
@@ -46,15 +59,23 @@ def ragd_tune_load_adapter(request: LoadRequest) -> Model:
         from ragd_tune_mlx.lm.generator import load as load_generator
 
         return load_generator(request)
+    if request.objective == "relevance":
+        from ragd_tune_mlx.relevance.serve import load as load_pairs
+
+        return load_pairs(request)
+    if request.objective == "late_interaction":
+        from ragd_tune_mlx.late.serve import load as load_late
+
+        return load_late(request)
     from ragd_tune_mlx.serve import load
 
     return load(request)
 
 
 @hookimpl
-def ragd_tune_embed(model: Model, texts: Sequence[str], role: Role) -> Dense:
-    """Return float32 vectors of shape (n, dimension)."""
-    return cast("Encoder", model).embed(texts, role)
+def ragd_tune_embed(model: Model, texts: Sequence[str], role: Role) -> Dense | MultiVector:
+    """Return float32 vectors of shape (n, dimension), or those of every token."""
+    return cast("Encoder | MultiEncoder", model).embed(texts, role)
 
 
 @hookimpl
@@ -64,8 +85,15 @@ def ragd_tune_generate(model: Model, prompts: Sequence[str], limits: Limits) -> 
 
 
 @hookimpl
+def ragd_tune_rerank(model: Model, requests: Sequence[RerankRequest]) -> list[NDArray[np.float32]]:
+    """Return one float32 array of scores between 0 and 1 a request."""
+    return cast("PairScorer", model).rerank(requests)
+
+
+@hookimpl
 def ragd_tune_export(model: Model, format: str, out: Path) -> list[Path]:
     """Write the format ``folder``: one that the libraries load by its path."""
     from ragd_tune_mlx.export import export
 
-    return export(cast("Encoder | Generator", model), format, out)
+    loaded = cast("Encoder | Generator | MultiEncoder | PairScorer", model)
+    return export(loaded, format, out)

@@ -28,7 +28,7 @@ _ROLES: dict[Role, tuple[str, ...]] = {
 """Names under which sentence-transformers looks for a role's prompt, first match first."""
 UNLIMITED = 1 << 20
 """Stands for a tokenizer without a limit, which reports a number with 30 digits."""
-CPU_HAS_IT = "the backend cpu has it: --backend cpu"
+CPU_HAS_IT = 'the backend cpu has it: --backend cpu (pip install "ragd-tune[cpu]")'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def read(folder: Path, *, name: str) -> Recipe:
     normalises = plain or "Normalize" in kinds
     facts = ModelFacts(
         dimension=dense[-1].outputs if dense else int(config["hidden_size"]),
-        max_length=_length(folder, config, own),
+        max_length=length(folder, config, own),
         pooling=pooling,
         normalise=normalises or settings.get("similarity_fn_name") in {None, "cosine"},
         prompts=_prompts(settings),
@@ -157,7 +157,7 @@ def _dense(folder: Path, part: Module, name: str) -> Dense:
     )
 
 
-def _length(folder: Path, config: Mapping[str, Any], own: Mapping[str, Any]) -> int:
+def length(folder: Path, config: Mapping[str, Any], own: Mapping[str, Any]) -> int:
     """Return the longest text in tokens, as sentence-transformers finds it."""
     limit = own.get("max_seq_length")
     if limit is None:

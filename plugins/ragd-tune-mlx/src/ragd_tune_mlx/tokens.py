@@ -42,12 +42,19 @@ class Tokenizer:
     def __call__(self, texts: Sequence[str], *, width: int | None = None) -> Tokens:
         """Return the tokens of ``texts``, padded to the longest, or to ``width``."""
         given = [text.lower() if self._lowercase else text for text in texts]
+        return self._tokens(given, padding="max_length" if width else True, length=width)
+
+    def pairs(self, firsts: Sequence[str], seconds: Sequence[str]) -> Tokens:
+        """Return the tokens of pairs, the longer text of each cut first."""
+        return self._tokens(list(firsts), list(seconds), padding=True)
+
+    def _tokens(self, *texts: list[str], padding: bool | str, length: int | None = None) -> Tokens:
         with quiet():
             made = self.inner(
-                given,
-                padding="max_length" if width else True,
+                *texts,
+                padding=padding,
                 truncation="longest_first",
-                max_length=width or self.length,
+                max_length=length or self.length,
                 return_tensors="np",
             )
         ids = np.asarray(made["input_ids"], np.int32)

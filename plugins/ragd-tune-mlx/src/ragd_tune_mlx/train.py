@@ -20,7 +20,9 @@ from ragd_tune.training.course import Course, training_length
 from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import Job
 from ragd_tune_mlx import prepare as encoders
+from ragd_tune_mlx.late import prepare as late
 from ragd_tune_mlx.lm import prepare as causal
+from ragd_tune_mlx.relevance import prepare as relevance
 from ragd_tune_mlx.session import fits, on, uncompiled
 from ragd_tune_mlx.trainee import Trainee
 
@@ -71,7 +73,12 @@ def rows_of(plan: TrainPlan, rows: Rows) -> Rows:
 
 def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
     """Load the base and put in what the plan tunes."""
-    prepares = {"causal_lm": causal.prepare, "contrastive": encoders.prepare}
+    prepares = {
+        "causal_lm": causal.prepare,
+        "contrastive": encoders.prepare,
+        "late_interaction": late.prepare,
+        "relevance": relevance.prepare,
+    }
     return prepares[plan.objective](plan, rows)
 
 

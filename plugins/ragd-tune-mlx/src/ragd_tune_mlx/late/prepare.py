@@ -1,0 +1,68 @@
+"""A plan's late-interaction model made ready for the loop that all objectives share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from ragd_tune.interchange import peft
+from ragd_tune.interchange.lora import Lora
+from ragd_tune.objectives import Rows
+from ragd_tune.plan import ModelFacts, TrainPlan
+from ragd_tune.training.bases import portable_name, prompts
+from ragd_tune.training.targets import choose
+from ragd_tune_mlx import lora
+from ragd_tune_mlx.late.model import LateEncoder, Opened, build, open_folder, write_projection
+from ragd_tune_mlx.late.shape import Shape
+from ragd_tune_mlx.late.task import LateInteraction
+from ragd_tune_mlx.late.tokens import LateTokenizer
+from ragd_tune_mlx.trainee import Trainee
+from ragd_tune_mlx.trainer import Trainer
+
+
+def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
+    """Load the base and put in low-rank matrices; the projection is new, and trained whole."""
+    opened = open_folder(plan.base.path, name=plan.base.name)
+    facts = _facts(plan, opened)
+    tokenizer = LateTokenizer(opened.folder, facts, lowercase=opened.lowercase)
+    model = build(opened, opened.drawn(facts.dimension, seed=plan.seed))
+    inner = model.transformer
+    lora.add(
+        inner,
+        choose(lora.linear_names(inner), plan.options["lora_targets"]),
+        rank=plan.integer("lora_rank"),
+        alpha=plan.number("lora_alpha"),
+        dropout=plan.number("lora_dropout"),
+        seed=plan.seed,
+    )
+    task = LateInteraction(plan, rows, tokenizer)
+    return Trainee(
+        rows=rows,
+        facts=facts,
+        trainer=Trainer(plan, model, task),
+        save=partial(_save, plan, model),
+    )
+
+
+def _facts(plan: TrainPlan, opened: Opened) -> ModelFacts:
+    """Return what the model will be."""
+    wanted = plan.options["token_dimension"]
+    own = opened.facts(
+        dimension=wanted if isinstance(wanted, int) else None,
+        max_length=plan.integer("max_length"),
+    )
+    shape = Shape().changed(own.settings).changed(plan.options)
+    shape = replace(shape, query_length=min(shape.query_length, opened.limit))
+    return replace(own, prompts=prompts(plan, own), settings=shape.settings())
+
+
+def _save(plan: TrainPlan, model: LateEncoder, out: Path) -> None:
+    adapter = Lora(
+        parts=lora.read(model.transformer),
+        dropout=plan.number("lora_dropout"),
+        base_name=portable_name(plan.base),
+        task="FEATURE_EXTRACTION",
+    )
+    peft.write(adapter, out)
+    write_projection(model, out)

@@ -1,0 +1,146 @@
+"""A loaded late-interaction model: the handle that the core keeps, and its token vectors."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+import mlx.core as mx
+import numpy as np
+
+from ragd_tune.backends import LoadRequest, MultiVector
+from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.interchange import peft
+from ragd_tune.plan import Device, ModelFacts, Role
+from ragd_tune_mlx import lora
+from ragd_tune_mlx.embedder import unit
+from ragd_tune_mlx.late.model import LateEncoder, Opened, build, open_folder, read_projection
+from ragd_tune_mlx.late.tokens import LateTokenizer
+from ragd_tune_mlx.session import on
+from ragd_tune_mlx.weights import as_numpy
+
+if TYPE_CHECKING:
+    from ragd_tune.backends import Dense
+
+TOKENS_AT_ONCE = 16_384
+"""Tokens of one forward pass at most: bounds the activations at any text length."""
+
+
+class Base:
+    """A base's arrays; the models with adapters use them, and nothing writes to them."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.opened = opened
+
+
+_bases: WeakValueDictionary[tuple[str, ...], Base] = WeakValueDictionary()
+"""Bases that some open handle uses, by fingerprint, place and device."""
+
+
+class MultiEncoder:
+    """A loaded model with many vectors a text; :attr:`facts` says what it is."""
+
+    def __init__(
+        self,
+        base: Base,
+        model: LateEncoder,
+        facts: ModelFacts,
+        *,
+        dimension: int,
+        device: Device,
+    ) -> None:
+        self._base: Base | None = base
+        self._model: LateEncoder | None = model
+        self._facts = facts
+        self._dimension = dimension
+        self._device = device
+        opened = base.opened
+        self._tokenizer = LateTokenizer(opened.folder, facts, lowercase=opened.lowercase)
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What was loaded."""
+        return self._facts
+
+    @property
+    def model(self) -> LateEncoder:
+        """The loaded model.
+
+        :raises TuneError: it was closed.
+        """
+        if self._model is None:
+            raise TuneError("this model was closed")
+        return self._model
+
+    def embed(self, texts: Sequence[str], role: Role) -> MultiVector:
+        """Return float32 token vectors; cut to the dimension asked for, and of unit length."""
+        found: list[Dense] = [np.zeros((0, self._dimension), np.float32)] * len(texts)
+        # Texts of like length go together: padding costs as much as text.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        size = max(1, min(64, TOKENS_AT_ONCE // min(self._facts.max_length, 512)))
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            for row, vectors in zip(rows, self._some([texts[i] for i in rows], role), strict=True):
+                found[row] = vectors
+        offsets = np.zeros(len(texts) + 1, np.int64)
+        np.cumsum([len(one) for one in found], out=offsets[1:])
+        none = np.zeros((0, self._dimension), np.float32)
+        return MultiVector(values=np.concatenate([none, *found]), offsets=offsets)
+
+    def _some(self, texts: list[str], role: Role) -> list[Dense]:
+        with on(self._device):
+            words = self._tokenizer(texts, role)
+            vectors = self.model(words)
+            if self._dimension < self._facts.dimension:
+                vectors = unit(vectors[..., : self._dimension])
+            values, counted = as_numpy(vectors), as_numpy(words.counted) > 0
+        return [one[there] for one, there in zip(values, counted, strict=True)]
+
+    def close(self) -> None:
+        """Give the memory back; the base stays while another handle uses it."""
+        self._model = self._base = None
+        gc.collect()
+        mx.clear_cache()
+
+
+def load(request: LoadRequest) -> MultiEncoder:
+    """Load what ``request`` names, in float32 and in evaluation mode.
+
+    :raises TuneError: the files do not make a model.
+    """
+    with on(request.device):
+        base = _base(request)
+        facts = request.facts or base.opened.facts(max_length=request.max_length)
+        if request.max_length:
+            facts = replace(facts, max_length=min(request.max_length, facts.max_length))
+        dimension = request.dimension or facts.dimension
+        if not 0 < dimension <= facts.dimension:
+            raise UsageError(
+                f"dimension {dimension} cannot be had of vectors with {facts.dimension}",
+                mend=f"take 1 to {facts.dimension}",
+            )
+        model = _model(base.opened, request, facts)
+    return MultiEncoder(base, model, facts, dimension=dimension, device=request.device)
+
+
+def _model(opened: Opened, request: LoadRequest, facts: ModelFacts) -> LateEncoder:
+    if request.format != "peft":
+        return build(opened, opened.drawn(facts.dimension))
+    assert request.adapter is not None
+    hidden = int(opened.config["hidden_size"])
+    project = read_projection(request.adapter, dimension=facts.dimension, hidden=hidden)
+    model = build(opened, project)
+    lora.attach(model.transformer, peft.read(request.adapter), where=str(request.adapter))
+    return model
+
+
+def _base(request: LoadRequest) -> Base:
+    key = (request.base.fingerprint, str(request.base.path), request.device)
+    known = _bases.get(key)
+    if known is None:
+        opened = open_folder(request.base.path, name=request.base.name)
+        known = _bases[key] = Base(opened)
+    return known
