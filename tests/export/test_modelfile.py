@@ -7,9 +7,11 @@ from typing import Any
 
 import jinja2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ragd_tune.errors import NotInstalledError, TuneError, UsageError
-from ragd_tune.export import Turns, convert, modelfile, turns_of
+from ragd_tune.export import Turns, convert, filled, modelfile, turns_of
 from ragd_tune.export.modelfile import Render
 from ragd_tune.testing.tiny_lm import CHATML
 
@@ -47,10 +49,11 @@ def test_a_template_that_is_taken_apart_writes_the_same_again(template: str, fir
     assert made.go.endswith("{{ .Response }}" + made.end)
 
 
-def test_a_template_without_a_system_turn_has_none_for_ollama() -> None:
+def test_a_template_without_a_system_turn_gets_its_text_in_front_of_the_question() -> None:
     made = turns_of(render_of(NO_SYSTEM))
-    assert ".System" not in made.go
     assert made.render("Why?") == render_of(CHATML)([{"role": "user", "content": "Why?"}], True)
+    both = [{"role": "user", "content": "Be brief.\n\nWhy?"}]
+    assert made.render("Why?", "Be brief.") == render_of(CHATML)(both, True)
 
 
 @pytest.mark.parametrize("template", [THINKING, DEFAULT_SYSTEM])
@@ -73,8 +76,14 @@ def test_a_modelfile_has_weights_template_stops_and_context_and_never_an_adapter
     assert "PARAMETER num_ctx 4096" in lines
     assert 'SYSTEM """Be brief."""' in lines
     assert "ADAPTER" not in text
+
+
+@given(st.text(), st.text())
+def test_without_a_chat_template_prompts_are_written_as_they_are(prompt: str, system: str) -> None:
     plain = modelfile("model.gguf", None, stop=[], num_ctx=512)
-    assert 'TEMPLATE """{{ .Prompt }}"""' in plain
+    template = plain.partition('TEMPLATE """')[2].partition('"""')[0]
+    wanted = f"{system}\n\n{prompt}" if system else prompt
+    assert filled(template, prompt, system) == wanted
 
 
 @pytest.mark.parametrize("stop", ['a"b', "a\nb"])

@@ -1,86 +1,26 @@
 from __future__ import annotations
 
-import hashlib
-import json
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.export.ollama_server import Server, serving
 
 from ragd_tune.errors import NotInstalledError, TuneError, UsageError
 from ragd_tune.export import Turns, modelfile
 from ragd_tune.export.ollama import Ollama, read_modelfile
 
 
-class Server(ThreadingHTTPServer):
-    """Speaks Ollama's API as far as a model is created, shown, asked and deleted."""
-
-    blobs: dict[str, bytes]
-    models: dict[str, dict[str, Any]]
-    calls: list[str]
-
-
-class Answers(BaseHTTPRequestHandler):
-    server: Server
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-    def _end(self, status: int, value: object = None) -> None:
-        raw = json.dumps(value).encode() if value is not None else b""
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
-
-    def _body(self) -> bytes:
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-
-    def do_HEAD(self) -> None:
-        self.server.calls.append(f"HEAD {self.path}")
-        self._end(200 if self.path.rpartition("/")[2] in self.server.blobs else 404)
-
-    def do_DELETE(self) -> None:
-        name = json.loads(self._body())["model"]
-        self._end(200 if self.server.models.pop(name, None) else 404)
-
-    def do_POST(self) -> None:
-        raw, server = self._body(), self.server
-        server.calls.append(f"POST {self.path}")
-        if self.path.startswith("/api/blobs/"):
-            digest = self.path.rpartition("/")[2]
-            sound = digest == f"sha256:{hashlib.sha256(raw).hexdigest()}"
-            server.blobs[digest] = raw
-            return self._end(201 if sound else 400)
-        asked = json.loads(raw)
-        if self.path == "/api/create":
-            if not set(asked["files"].values()) <= set(server.blobs):
-                return self._end(400, {"error": "no such blob"})
-            server.models[asked["model"]] = asked
-            return self._end(200, {"status": "success"})
-        if asked["model"] not in server.models:
-            return self._end(404, {"error": "not found"})
-        return self._end(200, {"response": f"said: {asked.get('prompt')}"})
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    made = Server(("127.0.0.1", 0), Answers)
-    made.blobs, made.models, made.calls = {}, {}, []
-    thread = threading.Thread(target=made.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    made.shutdown()
-    made.server_close()
+    with serving() as made:
+        yield made
 
 
 @pytest.fixture
 def ollama(server: Server) -> Ollama:
-    return Ollama(address=f"http://127.0.0.1:{server.server_port}", seconds=10)
+    return Ollama(address=server.address, seconds=10)
 
 
 @pytest.fixture

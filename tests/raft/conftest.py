@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from ragd_tune.cli import run
 from ragd_tune.data import DataSet, Document, Query, write
 from ragd_tune.data.raft import Example, write_examples
 from ragd_tune.pipeline.planning import Planned, Request, plan
@@ -61,6 +63,27 @@ class House:
         return self.shop.store
 
 
+class Command:
+    """The command line in this process: exit code, and what it said on both of its streams."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, store: Store, *arguments: object) -> tuple[int, str]:
+        self._monkeypatch.setenv("RAGD_TUNE_HOME", str(store.root))
+        self._monkeypatch.setattr("sys.stdin", io.StringIO(""))
+        self._capsys.readouterr()
+        code = run([str(one) for one in arguments])
+        told = self._capsys.readouterr()
+        return code, told.out + told.err
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(monkeypatch, capsys)
+
+
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     """Train a tiny language model, in this process, by the plan that the command makes."""
@@ -70,7 +93,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     for path in (folder / "answers").iterdir():
         shutil.copy(path, folder / "data")
     given = {
-        "base": str(tiny_lm(folder / "bases", max_length=1024)),
+        "base": str(tiny_lm(folder / "bases", "qwen2", max_length=1024)),
         "backend": "cpu",
         "device": "cpu",
         "tuning": "lora",

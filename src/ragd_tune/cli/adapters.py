@@ -126,12 +126,18 @@ def report(adapter: str, file: Path, *, record: int | None) -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would change in ragd; change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--no-host", is_flag=True, help="Leave ragd alone; only note it in the store.")
+@click.option(
+    "--exported",
+    type=_PATH,
+    help="Folder of `adapters export --format gguf`, of which Ollama's model is made (raft).",
+)
 @_JSON
 def activate(
     adapter: str,
     *,
     force: bool,
     data: Path | None,
+    exported: Path | None,
     dry_run: bool,
     yes: bool,
     no_host: bool,
@@ -140,9 +146,10 @@ def activate(
     """Let ADAPTER serve; exit 3 if it is not proven better and not forced.
 
     Where ragd is set up, its configuration is switched over, too, after its documents were
-    embedded again into an index of their own; the old index stays.
+    embedded again into an index of their own; the old index stays. A language model is created in
+    Ollama first.
     """
-    from ragd_tune.cli import hosted
+    from ragd_tune.cli import hosted, hosted_llm
     from ragd_tune.registry import discover
 
     store = _store()
@@ -150,6 +157,11 @@ def activate(
     slot = discover().kind(entry.kind).serves
     if slot == "embedder" and not no_host and hosted.found():
         hosted.activate(entry.id, data=data, force=force, dry_run=dry_run, yes=yes, json=as_json)
+        return
+    if slot == "generator" and not no_host and hosted.found():
+        hosted_llm.activate(
+            entry.id, exported=exported, force=force, dry_run=dry_run, yes=yes, json=as_json
+        )
         return
     if dry_run:
         click.echo("ragd would not change")
@@ -171,11 +183,11 @@ def activate(
 @_JSON
 def rollback(slot: str, *, as_json: bool) -> None:
     """Undo the last activation of SLOT (embedder unless given), in ragd as well."""
-    from ragd_tune.cli import hosted
+    from ragd_tune.cli import hosted, hosted_llm
 
     notes: tuple[str, ...] = ()
-    if slot == "embedder" and hosted.found():
-        notes = hosted.roll_back()
+    if slot in {"embedder", "generator"} and hosted.found():
+        notes = (hosted if slot == "embedder" else hosted_llm).roll_back()
     else:
         _store().rollback(slot)
     change = _store().history()[-1]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from ragd_tune.cli import gguf
 from ragd_tune.cli.output import show_json, size
 
 _PLACE = click.Path(path_type=Path)
@@ -17,17 +19,31 @@ _PLACE = click.Path(path_type=Path)
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["ragd-tune", "peft", "mlx", "folder", "stanford"]),
+    type=click.Choice(["ragd-tune", "peft", "mlx", "folder", "stanford", "gguf"]),
     default="ragd-tune",
     show_default=True,
     help="One archive; a folder for PEFT or mlx-lm; or the whole model, for sentence-transformers "
-    "(folder) or ColBERT's programs (stanford).",
+    "and transformers (folder), ColBERT's programs (stanford), or llama.cpp and Ollama (gguf).",
 )
 @click.option("--no-records", is_flag=True, help="Leave proofs and provenance out of an archive.")
 @click.option("--backend", help="Who writes a whole model; the best backend if not given.")
-def export(adapter: str, out: Path, *, format_: str, no_records: bool, backend: str | None) -> None:
+@gguf.options
+def export(
+    adapter: str,
+    out: Path,
+    *,
+    format_: str,
+    no_records: bool,
+    backend: str | None,
+    **given: Any,
+) -> None:
     """Write ADAPTER to OUT: one archive, or a folder that another program loads."""
     from ragd_tune.store import Store
+
+    gguf.check(format_, given)
+    if format_ == "gguf":
+        gguf.write(adapter, out, backend=backend, **given)
+        return
 
     if format_ == "ragd-tune":
         path = Store().export(adapter, out, records=not no_records)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ragd_tune.export.gguf import convert
-from ragd_tune.export.modelfile import Turns, modelfile, turns_of
+from ragd_tune.export.modelfile import FILE, WEIGHTS, Turns, filled, modelfile, turns_of
 
-__all__ = ["Turns", "convert", "modelfile", "turns_of"]
+__all__ = ["FILE", "WEIGHTS", "Turns", "convert", "filled", "modelfile", "turns_of"]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,11 @@ from ragd_tune.errors import UsageError
 Render = Callable[[Sequence[Mapping[str, str]], bool], str]
 """Turns (``role`` and ``content``), and whether an answer is to follow, to the model's text."""
 
+WEIGHTS, FILE = "model.gguf", "Modelfile"
+"""Names of the weights and of the Modelfile in an exported folder."""
+
 _SYSTEM, _USER, _ANSWER = "a-system-text", "a-user-text", "an-answer-text"
+_PLACE = re.compile(r"\{\{ (?:(if) )?\.(System|Prompt|Response) \}\}|\{\{ (end) \}\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +26,11 @@ class Turns:
     """A chat template as the texts around its turns.
 
     ``system`` and ``user`` are what stands before and after such a turn; ``answer`` begins the
-    model's turn, and ``end`` ends it.
+    model's turn, and ``end`` ends it. Where ``system`` is None there is no such turn: its text goes
+    in front of the question, as it did in training.
     """
 
-    system: tuple[str, str] = ("", "")
+    system: tuple[str, str] | None = ("", "")
     user: tuple[str, str] = ("", "")
     answer: str = ""
     end: str = ""
@@ -32,18 +38,47 @@ class Turns:
     @property
     def go(self) -> str:
         """The same in Ollama's language, which is Go's ``text/template``."""
+        first, last = self.user
+        if self.system is None:
+            text = "{{ if .System }}{{ .System }}\n\n{{ end }}{{ .Prompt }}"
+            return f"{first}{text}{last}{self.answer}{{{{ .Response }}}}{self.end}"
         parts = []
         if any(self.system):
-            first, last = self.system
-            parts.append(f"{{{{ if .System }}}}{first}{{{{ .System }}}}{last}{{{{ end }}}}")
-        first, last = self.user
+            before, after = self.system
+            parts.append(f"{{{{ if .System }}}}{before}{{{{ .System }}}}{after}{{{{ end }}}}")
         parts.append(f"{{{{ if .Prompt }}}}{first}{{{{ .Prompt }}}}{last}{{{{ end }}}}")
         return "".join([*parts, self.answer, "{{ .Response }}", self.end])
 
     def render(self, prompt: str, system: str = "") -> str:
         """Return what Ollama would send to the model."""
-        around = f"{self.system[0]}{system}{self.system[1]}" if system else ""
-        return f"{around}{self.user[0]}{prompt}{self.user[1]}{self.answer}"
+        return filled(self.go, prompt, system)
+
+
+AS_IT_IS = Turns(system=("", "\n\n"))
+"""Without a chat template: a system text is put in front of the prompt, as in training."""
+
+
+def filled(template: str, prompt: str, system: str = "") -> str:
+    """Return what Ollama sends to a model by a template of ours: all that stands before the answer.
+
+    What is filled in is not looked at for places again.
+    """
+    texts = {"System": system, "Prompt": prompt}
+    made, hidden, at = [], False, 0
+    for found in _PLACE.finditer(template):
+        asks, name, ends = found.groups()
+        if not hidden:
+            made.append(template[at : found.start()])
+        at = found.end()
+        if ends:
+            hidden = False
+        elif name == "Response":
+            return "".join(made)
+        elif asks:
+            hidden = not texts[name]
+        elif not hidden:
+            made.append(texts[name])
+    return "".join([*made, template[at:]])
 
 
 def turns_of(render: Render, *, first: str = "") -> Turns:
@@ -76,12 +111,12 @@ def turns_of(render: Render, *, first: str = "") -> Turns:
 
 def _system(
     written: Callable[[Sequence[Mapping[str, str]]], str], user: Mapping[str, str], asked: str
-) -> tuple[str, str]:
-    """Return what is around a system text; two empty texts where the template has no such turn."""
+) -> tuple[str, str] | None:
+    """Return what is around a system text; None where the template has no such turn."""
     try:
         both = written([{"role": "system", "content": _SYSTEM}, user])
     except Exception:  # noqa: BLE001 - a template says in its own words that it has no system turn
-        return "", ""
+        return None
     head, found, rest = both.partition(_SYSTEM)
     if not found or not rest.endswith(asked):
         raise _odd("a system text changes how a question is written")
@@ -101,13 +136,12 @@ def modelfile(
     """Return the Modelfile of merged weights.
 
     :param weights: the GGUF file's name beside the Modelfile.
-    :param turns: the chat template; None leaves prompts as they are.
+    :param turns: the chat template; None writes prompts as they are.
     :param stop: texts that end an answer.
     :param num_ctx: tokens of prompt and answer together.
     :raises UsageError: a text holds what would end its quotes.
     """
-    template = turns.go if turns is not None else "{{ .Prompt }}"
-    lines = [f"FROM ./{weights}", f"TEMPLATE {_quoted(template)}"]
+    lines = [f"FROM ./{weights}", f"TEMPLATE {_quoted((turns or AS_IT_IS).go)}"]
     lines += [f"PARAMETER stop {_quoted(one, short=True)}" for one in dict.fromkeys(stop) if one]
     lines.append(f"PARAMETER num_ctx {num_ctx}")
     lines.append("PARAMETER temperature 0")

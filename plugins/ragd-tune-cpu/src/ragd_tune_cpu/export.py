@@ -18,12 +18,12 @@ def export(
 ) -> list[Path]:
     """Write ``model`` under ``out``, with its adapter in the weights.
 
-    A language model is loaded again for it, unquantised and in full precision.
+    A language model is loaded again for it, unquantised and in full precision; ``ollama`` is its
+    folder with a Modelfile in it, for the GGUF file ``model.gguf`` that is to be made of it.
 
     :raises UsageError: it cannot be written in this format, or ``out`` holds something.
     """
-    multi = isinstance(model, MultiEncoder)
-    formats = ("folder", "stanford") if multi else ("folder",)
+    formats = _formats(model)
     if format_ not in formats:
         raise UsageError(
             f"the backend cpu does not write this model in the format {format_!r}",
@@ -34,5 +34,11 @@ def export(
     if isinstance(model, MultiEncoder):
         return model.export(format_, out)
     if isinstance(model, Generator):
-        return export_lm(model.request, out)
+        return export_lm(model.request, out, ollama=format_ == "ollama")
     return save(model.model, out, model.facts)
+
+
+def _formats(model: object) -> tuple[str, ...]:
+    if isinstance(model, MultiEncoder):
+        return ("folder", "stanford")
+    return ("folder", "ollama") if isinstance(model, Generator) else ("folder",)
