@@ -14,7 +14,9 @@ from ragd_tune.cli.output import duration, show_json, size
 from ragd_tune.cli.page import check_page, write_page
 from ragd_tune.cli.report import show_report
 from ragd_tune.pipeline import Planned, Trained, Workshop, prove, train
+from ragd_tune.pipeline.practice import notices
 from ragd_tune.pipeline.proving import headline
+from ragd_tune.training import best
 
 if TYPE_CHECKING:
     from ragd_tune.cli.progress import Progress
@@ -36,6 +38,8 @@ def train_and_prove(
     page = _page(parameters.get("report"), proves=proves)
     base, elsewhere = planned.plan.base, other(shop.store, parameters) if proves else None
     progress.say(f"base model: {base.name} from {base.source} ({base.path})")
+    for line in notices(planned):
+        progress.say(f"note: {line}")
     made = train(
         shop,
         planned,
@@ -81,6 +85,8 @@ def tell(made: Trained, report: Report | None, *, as_json: bool) -> None:
     if report is not None:
         show_report(report)
     click.echo(f"trained in {cost(made)}")
+    if not best.wanted(made.plan) and (line := best.told(list(made.result.dev_losses))):
+        click.echo(f"note: {line}")
     click.echo(f"adapter {made.id[:12]} is in {made.path}")
     if report is None:
         click.echo("nothing is proven yet: `ragd-tune evaluate` compares it with its base")

@@ -30,6 +30,13 @@ CAUSAL_LM = (
         reason="it saves padding where lengths differ much, and costs attention where they do not",
     ),
     Option(
+        name="early_stop",
+        type="bool",
+        default=True,
+        help="end a run whose held-out loss rises, and keep the weights of its lowest point",
+        reason="a language model learns few examples by heart; two looks of eight decide",
+    ),
+    Option(
         name="too_long",
         type="str",
         default="error",

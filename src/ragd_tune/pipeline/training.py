@@ -147,8 +147,10 @@ def provenance(planned: Planned, result: TrainResult) -> dict[str, object]:
 
 
 def replayable(plan: TrainPlan, result: TrainResult) -> TrainPlan:
-    """Return the plan that takes exactly the steps that a run bounded by time took."""
+    """Return the plan that takes exactly the steps that a run took which time or loss ended."""
     options = {**plan.options, "max_steps": result.steps, "minutes": None}
+    if "early_stop" in options:
+        options["early_stop"] = False
     if result.schedule_steps > result.steps:
         options["schedule_steps"] = result.schedule_steps
     return replace(plan, options=options)

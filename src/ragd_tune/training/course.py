@@ -141,14 +141,14 @@ def _lengths(row: Row) -> Iterator[tuple[str, int]]:
         yield from ((n, len(v)) for n, v in texts.items() if not n.endswith("_key"))
 
 
-def dev_points(steps: int, dev_batches: int) -> tuple[tuple[int, ...], int]:
+def dev_points(steps: int, dev_batches: int, looks: int = 4) -> tuple[tuple[int, ...], int]:
     """Return after which steps to look at the held-out loss, and on how many batches.
 
     A forward pass costs about a third of a step: four looks at a 25th of the steps each are
-    about 5% of the run.
+    about 5% of the run. A run of less than 20 steps is looked at in the end alone.
     """
     if dev_batches == 0:
         return (), 0
-    size = min(dev_batches, max(1, int(0.0375 * steps)))
-    points = {steps} if steps < 20 else {round(steps * share / 4) for share in (1, 2, 3, 4)}
+    size = min(dev_batches, max(1, int(0.15 * steps / looks)))
+    points = {steps} if steps < 20 else {round(steps * n / looks) for n in range(1, looks + 1)}
     return tuple(sorted(points)), size

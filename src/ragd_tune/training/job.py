@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Emit, Event, Stop, TrainPlan
-from ragd_tune.training import checkpoints
+from ragd_tune.training import best, checkpoints
 from ragd_tune.training.checkpoints import Progress
 from ragd_tune.training.course import Course, dev_points, is_timed
 
@@ -73,7 +73,7 @@ class Job:
         self.resumed_from = start = self.progress.step
         self._seconds_before = self.progress.seconds
         dev = Course.of(plan, self.rows.dev).epoch(0) if len(self.rows.dev) > 1 else []
-        self._points, size = dev_points(self.steps, len(dev))
+        self._points, size = dev_points(self.steps, len(dev), best.looks(plan, self.steps))
         self._dev = dev[:size]
         self._started = self._last_kept = time.perf_counter()
         note = f"resumed after step {start}" if start else ""
@@ -81,6 +81,15 @@ class Job:
         if start < self.steps:
             batches = Course.of(plan, self.rows.train).between(start, self.steps)
             self.trainer.run(batches, start=start, steps=self.horizon, done=self._after)
+        if best.wanted(plan):
+            self._go_back()
+
+    def _go_back(self) -> None:
+        """Take the weights of the lowest held-out loss; from then on they are the run's last."""
+        note = self._best.back(self.progress.dev_losses)
+        if note:
+            self.emit(Event(type="log", step=self.progress.step, steps=self.steps, message=note))
+            self.progress.step = best.lowest(self.progress.dev_losses)[0]
 
     @property
     def horizon(self) -> int:
@@ -92,6 +101,10 @@ class Job:
         """Return the seconds of training, those before an interruption included."""
         return self._seconds_before + time.perf_counter() - self._started
 
+    @property
+    def _best(self) -> best.Best:
+        return best.Best(plan=self.plan, trainer=self.trainer)
+
     def _after(self, step: int, value: float, rows: int) -> bool:
         """Take note of a step; return whether it is the last."""
         progress = self.progress
@@ -99,19 +112,25 @@ class Job:
         progress.rows_seen += rows
         self._rows_here += rows
         over = is_timed(self.plan) and self.elapsed() >= self.plan.number("minutes") * 60
+        if step in self._points:
+            over |= self._look(step)
         if over or is_told(step, self.steps):
             progress.losses.append((step, value))
-        if step in self._points:
-            self._look(step)
         if self._is_due(step):
             self._keep()
         self._tell(step, value)
         return over or step == self.steps
 
-    def _look(self, step: int) -> None:
-        value = self.trainer.held_out(self._dev)
-        self.progress.dev_losses.append((step, value))
+    def _look(self, step: int) -> bool:
+        """Look at the held-out loss; return whether it says to stop."""
+        value, curve = self.trainer.held_out(self._dev), self.progress.dev_losses
+        curve.append((step, value))
         self.emit(Event(type="dev", step=step, steps=self.steps, loss=value))
+        if not best.wanted(self.plan):
+            return False
+        if best.lowest(curve)[0] == step and step < self.steps:
+            self._best.keep(step)
+        return best.is_over(curve)
 
     def _is_due(self, step: int) -> bool:
         if step >= self.steps:

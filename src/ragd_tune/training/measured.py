@@ -7,7 +7,7 @@ from statistics import fmean
 
 from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import Emit, Estimate, Event, TrainPlan
-from ragd_tune.training import checkpoints, memory
+from ragd_tune.training import best, checkpoints, memory
 from ragd_tune.training.course import Course, cost, dev_points, is_timed, total_steps
 
 SHARES = (0.5, 0.1, 0.9, 0.3, 0.7)
@@ -85,7 +85,8 @@ def estimated(plan: TrainPlan, rows: Rows, times: Sequence[float], *, peak: int 
     per_step = fmean(times)
     kept = kept_steps(plan) if is_timed(plan) else None
     count = kept or total_steps(plan, Course.of(plan, rows.train), per_step)
-    points, size = dev_points(count, -(-len(rows.dev) // plan.integer("batch_size")))
+    held = -(-len(rows.dev) // plan.integer("batch_size"))
+    points, size = dev_points(count, held, best.looks(plan, count))
     looks = len(points) * size / 3  # a forward pass is about a third of a step
     seconds = (count + looks) * per_step
     made = Estimate(

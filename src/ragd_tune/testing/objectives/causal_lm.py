@@ -27,7 +27,7 @@ class CausalLM(Checks):
 
     objective = "causal_lm"
     kind = "raft"
-    silent = frozenset({"micro_batch", "packing", "too_long"})
+    silent = frozenset({"early_stop", "micro_batch", "packing", "too_long"})
     settings = {"max_length": 64, "too_long": "drop", "micro_batch": 3}  # noqa: RUF012
 
     def rows(self) -> Rows:

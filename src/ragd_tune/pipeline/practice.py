@@ -1,0 +1,97 @@
+"""Good practice: what a run is told that leaves the field's rules. A notice, never a refusal.
+
+Learning rates of language models: ten times or more below those of pre-training (3e-4 at 7B,
+Touvron et al. 2023, arXiv 2302.13971), and ten times that for new low-rank matrices, which start
+at 0 (Hu et al. 2021, arXiv 2106.09685). At most three epochs and an effective batch of 32 or more
+are what the recipes of RAFT, Alpaca and LlamaIndex use; a kind whose own defaults lie elsewhere is
+measured by those.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ragd_tune.kinds import Profile
+from ragd_tune.plan import TrainPlan
+
+if TYPE_CHECKING:
+    from ragd_tune.pipeline.planning import Planned
+
+EPOCHS = 3.0
+BATCH = 32
+RATES = {"full": 3e-5}
+ADAPTERS = 3e-4
+"""Learning rates of language models, at most: all weights, and low-rank matrices."""
+
+_TENFOLD = 10.0
+
+
+def notices(planned: Planned) -> list[str]:
+    """Return where a plan leaves the rules, a line each."""
+    plan, rows = planned.plan, len(planned.rows.train)
+    profile = Profile(
+        tuning=plan.tuning, side=plan.side, rows=rows, device=plan.device,
+        cores=os.cpu_count() or 1, memory=0,
+    )  # fmt: skip
+    defaults = planned.kind.defaults(profile)
+    return [
+        *_rate(plan, defaults),
+        *_epochs(plan, rows, defaults),
+        *_batch(plan, rows, defaults),
+        *_precision(plan),
+        *_held_out(len(planned.rows.dev)),
+    ]
+
+
+def _number(value: object, other: float) -> float:
+    return float(value) if isinstance(value, (int, float)) else other
+
+
+def _rate(plan: TrainPlan, defaults: Mapping[str, object]) -> Iterator[str]:
+    rate, own = plan.number("learning_rate"), _number(defaults.get("learning_rate"), 0.0)
+    most = RATES.get(plan.tuning, ADAPTERS) if plan.objective == "causal_lm" else _TENFOLD * own
+    if most and rate > max(most, own):
+        yield (
+            f"a learning rate of {rate:g} is high for {plan.tuning}: up to {max(most, own):g} is "
+            f"usual, and the default is {own:g}; what the base knows may be lost"
+        )
+
+
+def _epochs(plan: TrainPlan, rows: int, defaults: Mapping[str, object]) -> Iterator[str]:
+    most = max(EPOCHS, _number(defaults.get("epochs"), 0.0))
+    if plan.options["max_steps"] is not None:
+        epochs = plan.integer("max_steps") * plan.integer("batch_size") / max(1, rows)
+    elif plan.options["minutes"] is not None:
+        return  # not known before it is measured
+    else:
+        epochs = plan.number("epochs")
+    if epochs > most:
+        yield (
+            f"{epochs:.3g} passes over {rows} rows: more than {most:g} is where models begin to "
+            "learn their rows by heart; watch the held-out loss"
+        )
+
+
+def _batch(plan: TrainPlan, rows: int, defaults: Mapping[str, object]) -> Iterator[str]:
+    size = plan.integer("batch_size")
+    least = min(BATCH, _number(defaults.get("batch_size"), BATCH))
+    if size < least:
+        way = "--micro-batch" if "micro_batch" in plan.options else "--max-length"
+        yield (
+            f"{size} rows a step: fewer than {least:g} make noisy steps; if memory is short, "
+            f"{way} saves it"
+        )
+    elif rows < size:
+        yield f"{rows} rows are less than one step's {size}: that is little to learn from"
+
+
+def _precision(plan: TrainPlan) -> Iterator[str]:
+    if plan.device != "cpu" and plan.options["precision"] == "fp32":
+        yield f"32-bit numbers on {plan.device} take twice the time and memory of --precision auto"
+
+
+def _held_out(rows: int) -> Iterator[str]:
+    if rows < 2:
+        yield "nothing is held out for training (no dev split): over-fitting will not be seen"
