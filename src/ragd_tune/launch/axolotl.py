@@ -16,8 +16,9 @@ from ragd_tune.choose import Offer
 from ragd_tune.errors import InterruptedRunError, NotInstalledError, UsageError, WorkerError
 from ragd_tune.launch import files
 from ragd_tune.objectives import Rows
-from ragd_tune.options import Value
 from ragd_tune.plan import Event, ModelFacts, TrainPlan, TrainResult
+from ragd_tune.training.facts import of_language
+from ragd_tune.training.written import put
 
 NAME = "axolotl"
 VARIABLE = "RAGD_TUNE_AXOLOTL_PYTHON"
@@ -192,30 +193,23 @@ def _take(plan: TrainPlan, made: Path) -> None:
     missing = [name for name in ADAPTER if not (made / name).is_file()]
     if missing:
         raise WorkerError(f"Axolotl left no adapter: {made / missing[0]} is missing")
-    part = plan.out.with_name(f"{plan.out.name}.part")
-    for place in (part, plan.out):
-        shutil.rmtree(place, ignore_errors=True)
-    part.mkdir(parents=True)
-    shutil.copyfile(made / ADAPTER[1], part / ADAPTER[1])
-    config = {**files.read(made / ADAPTER[0]), "base_model_name_or_path": ""}
-    text = json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False)
-    (part / ADAPTER[0]).write_text(text + "\n", encoding="utf-8")
-    part.replace(plan.out)
+
+    def save(out: Path) -> None:
+        shutil.copyfile(made / ADAPTER[1], out / ADAPTER[1])
+        config = {**files.read(made / ADAPTER[0]), "base_model_name_or_path": ""}
+        text = json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False)
+        (out / ADAPTER[0]).write_text(text + "\n", encoding="utf-8")
+
+    put(plan.out, save)
 
 
 def _facts(plan: TrainPlan, rows: Rows) -> ModelFacts:
     """Return what the model is, in the words that the backends have for it."""
-    settings: dict[str, Value] = {
-        "chat_template": files.writes_chat(plan),
-        "trained_length": plan.integer("max_length"),
-    }
-    if plan.tuning == "qlora":
-        settings |= {"quantised": "nf4-double", "computed_in": "bfloat16"}
     known = files.read(plan.base.path / "config.json").get("max_position_embeddings")
-    systems = {str(row.get("system") or "") for row in rows.train}
-    return ModelFacts(
+    return of_language(
+        plan,
+        rows,
         max_length=known if isinstance(known, int) else plan.integer("max_length"),
-        normalise=False,
-        prompts={"system": systems.pop()} if len(systems) == 1 and systems != {""} else {},
-        settings=settings,
+        chat=files.writes_chat(plan),
+        computed_in="bfloat16",
     )

@@ -11,6 +11,12 @@ what observers hear is the same for all, and is kept here.
     A run in progress: events, checkpoints, looks at the held-out loss, stops.
 ``initial``
     The numbers that new LoRA matrices start from, the same in every framework.
+``facts``
+    What a model is: prompts by role, dimensions, lengths.
+``written``
+    Weights that appear whole or not at all, and PEFT's configuration.
+``devices``
+    Which devices there are, found out without a framework.
 ``measured``, ``memory``
     What was measured of a plan; the peak of resident memory.
 """

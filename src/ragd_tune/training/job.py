@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
 from ragd_tune.objectives import Rows
-from ragd_tune.plan import Emit, Event, Stop, TrainPlan
-from ragd_tune.training import best, checkpoints
+from ragd_tune.plan import Emit, Estimate, Event, ModelFacts, Stop, TrainPlan, TrainResult
+from ragd_tune.training import best, checkpoints, memory
 from ragd_tune.training.checkpoints import Progress
 from ragd_tune.training.course import Course, dev_points, is_timed
 
@@ -104,6 +105,37 @@ class Job:
     @property
     def _best(self) -> best.Best:
         return best.Best(plan=self.plan, trainer=self.trainer)
+
+    def result(
+        self,
+        *,
+        format: str,
+        facts: ModelFacts,
+        estimate: Estimate | None,
+        libraries: Iterable[str],
+        peak: int = 0,
+    ) -> TrainResult:
+        """Say that the run is done, and return what there is to know of it.
+
+        :param libraries: distributions that took part; their versions are told.
+        :param peak: bytes that a framework knows of beside this process's resident memory.
+        """
+        seconds, progress = self.elapsed(), self.progress
+        self.emit(Event(type="done", step=progress.step, steps=progress.step, seconds=seconds))
+        return TrainResult(
+            format=format,
+            steps=progress.step,
+            seconds=seconds,
+            peak_bytes=max(memory.peak_bytes(), peak),
+            losses=tuple(progress.losses),
+            dev_losses=tuple(progress.dev_losses),
+            estimate=estimate,
+            resumed_from=self.resumed_from,
+            schedule_steps=self.horizon,
+            rows_seen=progress.rows_seen,
+            facts=facts,
+            versions={name: metadata.version(name) for name in libraries},
+        )
 
     def _after(self, step: int, value: float, rows: int) -> bool:
         """Take note of a step; return whether it is the last."""

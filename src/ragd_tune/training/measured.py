@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from statistics import fmean
 
 from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import Emit, Estimate, Event, TrainPlan
 from ragd_tune.training import best, checkpoints, memory
 from ragd_tune.training.course import Course, cost, dev_points, is_timed, total_steps
+from ragd_tune.training.job import Trainer
 
 SHARES = (0.5, 0.1, 0.9, 0.3, 0.7)
 """Where in the order of cost the measured steps lie: the middle first, should time run out."""
+
+ENOUGH_SECONDS = 12.0
+"""Measuring ends when so much time went by; the first step, which warms up, is not counted."""
 
 _known: dict[str, Estimate] = {}
 
@@ -75,6 +81,21 @@ def sample(rows: Sequence[Row], groups: list[list[int]], *, max_length: int) -> 
     order = sorted(groups, key=lambda group: cost(rows, group, max_length=max_length))
     spread = [order[int(share * (len(order) - 1))] for share in SHARES]
     return [order[-1], *spread]
+
+
+def timed(trainer: Trainer, groups: Sequence[list[int]]) -> list[float]:
+    """Return the seconds of a step on each of ``groups`` but the first, which warms up.
+
+    After a few steps it ends where :data:`ENOUGH_SECONDS` are over.
+    """
+    marks: list[float] = []
+
+    def done(step: int, value: float, count: int) -> bool:
+        marks.append(time.perf_counter())  # reading the loss has waited for the device
+        return step > 3 and marks[-1] - marks[0] > ENOUGH_SECONDS
+
+    trainer.run(iter(groups), start=0, steps=len(groups), done=done)
+    return [later - earlier for earlier, later in pairwise(marks)]
 
 
 def estimated(plan: TrainPlan, rows: Rows, times: Sequence[float], *, peak: int = 0) -> Estimate:

@@ -14,14 +14,9 @@ from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 
 from ragd_tune.errors import NotInstalledError, TuneError, UsageError
-from ragd_tune.plan import ModelFacts, Role
+from ragd_tune.plan import ModelFacts
+from ragd_tune.training import facts
 from ragd_tune_cpu.session import quiet
-
-ROLES: dict[Role, tuple[str, ...]] = {
-    "query": ("query",),
-    "document": ("document", "passage", "corpus"),
-}
-"""Names under which sentence-transformers looks for a role's prompt, first match first."""
 
 
 def check_folder(folder: Path, name: str) -> None:
@@ -119,16 +114,15 @@ def transformer(model: Network) -> Transformer | None:
 
 def facts_of(model: SentenceTransformer) -> ModelFacts:
     """Read what a loaded model is."""
-    dimension, limit = model.get_embedding_dimension(), model.max_seq_length
+    dimension = model.get_embedding_dimension()
     assert dimension is not None
     normalised = any(isinstance(module, Normalize) for module in model)
     return ModelFacts(
         dimension=dimension,
-        # A tokenizer without a limit reports a number with 30 digits.
-        max_length=min(int(limit), 1 << 20) if limit else 1 << 20,
+        max_length=facts.limit(model.max_seq_length),
         pooling=_pooling(model),
         normalise=normalised or model.similarity_fn_name == "cosine",
-        prompts=_prompts(model),
+        prompts=facts.by_role(model.prompts, model.default_prompt_name),
     )
 
 
@@ -138,15 +132,3 @@ def _pooling(model: SentenceTransformer) -> str:
             mode = module.pooling_mode
             return mode if isinstance(mode, str) else "+".join(mode)
     return ""
-
-
-def _prompts(model: SentenceTransformer) -> dict[str, str]:
-    default = model.prompts.get(model.default_prompt_name or "", "")
-    found: dict[str, str] = {}
-    for role, names in ROLES.items():
-        # The library adds an empty "document" to every model: it must not hide a "passage".
-        own = [model.prompts[name] for name in names if model.prompts.get(name)]
-        prompt = own[0] if own else default
-        if prompt:
-            found[role] = prompt
-    return found

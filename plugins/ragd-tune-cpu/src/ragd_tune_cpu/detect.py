@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 from ragd_tune.backends import Availability, Backend, serve_cells, train_cells
 from ragd_tune.options import Option
 from ragd_tune.plan import Device
+from ragd_tune.training.devices import has_cuda
 
 OBJECTIVES = ("contrastive", "late_interaction", "relevance")
 TUNINGS = ("full", "lora")
@@ -36,28 +34,11 @@ def detect() -> Availability:
 def devices() -> tuple[Device, ...]:
     """Return the devices, best first. A doubt counts as no: the CPU always works."""
     found: list[Device] = []
-    if _has_cuda():
+    if has_cuda():
         found.append("cuda")
     if _has_mps():
         found.append("mps")
     return (*found, "cpu")
-
-
-def _has_cuda() -> bool:
-    """Say whether a driver is here, a GPU is visible, and PyTorch was built for it."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
-        return False
-    if sys.platform == "win32":
-        system = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32"
-        return (system / "nvcuda.dll").exists() and _torch_has("torch_cuda.dll")
-    device = any(Path(name).exists() for name in ("/dev/nvidia0", "/dev/dxg"))
-    return device and _torch_has("libtorch_cuda.so")
-
-
-def _torch_has(library: str) -> bool:
-    spec = find_spec("torch")
-    places = spec.submodule_search_locations if spec else None
-    return any((Path(place) / "lib" / library).exists() for place in places or ())
 
 
 def _has_mps() -> bool:

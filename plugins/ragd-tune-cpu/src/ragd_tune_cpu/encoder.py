@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import gc
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +12,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from ragd_tune.backends import LoadRequest
-from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.errors import TuneError
 from ragd_tune.plan import ModelFacts, Role
+from ragd_tune.training.facts import fitted
 from ragd_tune_cpu.base import facts_of, load_folder, transformer
 from ragd_tune_cpu.loss import has_fast_bf16
 from ragd_tune_cpu.session import quiet
@@ -81,17 +81,9 @@ def load(request: LoadRequest) -> Encoder:
     :raises TuneError: the files do not make a model.
     """
     model = _open(request)
-    facts = request.facts or facts_of(model)
-    length = min(request.max_length or facts.max_length, facts.max_length)
-    facts = replace(facts, max_length=length)
+    facts, dimension = fitted(request.facts or facts_of(model), request)
     if model.max_seq_length is not None:
-        model.max_seq_length = min(length, model.max_seq_length)
-    dimension = request.dimension or facts.dimension
-    if not 0 < dimension <= facts.dimension:
-        raise UsageError(
-            f"dimension {dimension} cannot be had of vectors with {facts.dimension}",
-            mend=f"take 1 to {facts.dimension}",
-        )
+        model.max_seq_length = min(facts.max_length, model.max_seq_length)
     model.eval()
     if request.precision == "auto" and has_fast_bf16(request.device):
         halve(model)

@@ -17,8 +17,6 @@ from ragd_tune_cpu.loop import Batches, run
 from ragd_tune_cpu.prepare import prepare
 from ragd_tune_cpu.session import fits, quiet, repeatable, untouched_random_state
 
-ENOUGH_SECONDS = 12.0
-
 
 def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
     """Do what the hook promises: see ``ragd_tune.hookspecs.ragd_tune_estimate``.
@@ -39,7 +37,7 @@ def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:
 
     def done(step: int, value: float, rows_of_step: int) -> bool:
         marks.append(time.perf_counter())
-        return step > 3 and marks[-1] - marks[0] > ENOUGH_SECONDS
+        return step > 3 and marks[-1] - marks[0] > measured.ENOUGH_SECONDS
 
     with tempfile.TemporaryDirectory() as work, loss.precision(trainee.model, plan):
         run(

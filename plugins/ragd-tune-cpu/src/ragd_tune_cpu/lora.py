@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,30 +23,11 @@ from ragd_tune.errors import TuneError, UsageError
 from ragd_tune.interchange.peft import check_type
 from ragd_tune.options import Value
 from ragd_tune.plan import BaseModel, TrainPlan
-from ragd_tune.training.bases import portable_name
 from ragd_tune.training.initial import lora_a
 from ragd_tune.training.targets import choose
+from ragd_tune.training.written import CONFIG, WEIGHTS, write_config
 from ragd_tune_cpu.base import transformer
 from ragd_tune_cpu.session import quiet
-
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
-
-_WRITTEN = (
-    "peft_type",
-    "task_type",
-    "r",
-    "lora_alpha",
-    "lora_dropout",
-    "target_modules",
-    "bias",
-    "fan_in_fan_out",
-    "init_lora_weights",
-    "modules_to_save",
-    "use_dora",
-    "use_rslora",
-)
-"""What decides a LoRA adapter. PEFT's other keys grow with its version and are at defaults."""
 
 
 def add(model: Network, plan: TrainPlan, *, heads: Sequence[str] = ()) -> Any:
@@ -119,23 +99,7 @@ def save(wrapped: Any, out: Path, base: BaseModel) -> None:
     tensors = get_peft_model_state_dict(wrapped)
     kept = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(dict(sorted(kept.items())), out / WEIGHTS, metadata={"format": "pt"})
-    config = {key: wrapped.peft_config["default"].to_dict().get(key) for key in _WRITTEN}
-    config |= {"base_model_name_or_path": portable_name(base), "inference_mode": True}
-    text = json.dumps(_plain(config), indent=2, sort_keys=True, ensure_ascii=False)
-    (out / CONFIG).write_text(text + "\n", encoding="utf-8", newline="\n")
-
-
-def _plain(value: Any) -> Any:
-    """Return JSON's types; a set becomes a sorted list, since a set has no order to repeat."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (set, frozenset)):
-        return sorted(_plain(item) for item in value)
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (str, int, float, bool)) or value is None:
-        return getattr(value, "value", value)
-    return str(value)
+    write_config(out, wrapped.peft_config["default"].to_dict(), base)
 
 
 def merge(model: Network, adapter: Path) -> None:

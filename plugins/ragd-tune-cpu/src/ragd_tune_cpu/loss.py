@@ -16,8 +16,8 @@ from sentence_transformers.sentence_transformer.losses import (
 )
 from torch import Tensor
 
-from ragd_tune.errors import UsageError
 from ragd_tune.plan import TrainPlan
+from ragd_tune.training.facts import dimensions
 from ragd_tune_cpu import attention
 from ragd_tune_cpu.base import transformer
 from ragd_tune_cpu.many.group import GROUP
@@ -68,31 +68,13 @@ def contrastive(model: SentenceTransformer, plan: TrainPlan) -> torch.nn.Module:
     (Kusupati et al. 2022, arXiv 2205.13147).
     """
     loss = InBatchSoftmax(model, scale=1.0 / plan.number("temperature"))
-    dims = dimensions(model, plan)
+    full = model.get_embedding_dimension()
+    assert full is not None
+    dims = dimensions(plan, full)
     if not dims:
         return loss
     # A mean, and not sentence-transformers' sum: the learning rate must not grow with their number.
     return MatryoshkaLoss(model, loss, list(dims), [1.0 / len(dims)] * len(dims))
-
-
-def dimensions(model: SentenceTransformer, plan: TrainPlan) -> tuple[int, ...]:
-    """Return the dimensions to train, descending, the full one included; () without Matryoshka.
-
-    :raises UsageError: one is larger than the model's vectors.
-    """
-    wanted = plan.options["matryoshka_dims"]
-    assert isinstance(wanted, tuple)
-    if not wanted:
-        return ()
-    full = model.get_embedding_dimension()
-    assert full is not None
-    sizes = sorted({int(size) for size in wanted} | {full}, reverse=True)
-    if sizes[0] > full:
-        raise UsageError(
-            f"matryoshka_dims: {sizes[0]} is more than the {full} dimensions of this base",
-            mend=f"take numbers from 1 to {full}",
-        )
-    return tuple(sizes)
 
 
 def has_fast_bf16(device: str) -> bool:

@@ -12,6 +12,7 @@ from ragd_tune.objectives import Rows
 from ragd_tune.plan import ModelFacts, TrainPlan
 from ragd_tune.training.bases import prompts
 from ragd_tune.training.course import training_length
+from ragd_tune.training.facts import dimensions
 from ragd_tune_cpu import folder, lora, loss
 from ragd_tune_cpu.base import facts_of, load_folder
 from ragd_tune_cpu.collate import Collator
@@ -69,5 +70,5 @@ def _facts(model: SentenceTransformer, plan: TrainPlan) -> ModelFacts:
         max_length=folder.cut(model, plan.integer("max_length")),
         prompts=prompts(plan, own),
         normalise=True,  # the objective is over cosines
-        dimensions=loss.dimensions(model, plan),
+        dimensions=dimensions(plan, own.dimension),
     )

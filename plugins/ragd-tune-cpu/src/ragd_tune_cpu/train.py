@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import shutil
-from importlib import metadata
 
 import torch
 
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Emit, Event, TrainPlan, TrainResult
-from ragd_tune.training import measured, memory
+from ragd_tune.training import measured
 from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import Job
+from ragd_tune.training.written import put
 from ragd_tune_cpu.estimate import estimate
 from ragd_tune_cpu.many.group import GROUP
 from ragd_tune_cpu.prepare import prepare
@@ -33,21 +32,11 @@ def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
         job = Job(plan=plan, rows=rows, emit=emit, steps=steps, trainer=Trainer(plan, trainee))
         job.run()
         _write(plan, trainee, job.progress.step)
-    seconds, progress = job.elapsed(), job.progress
-    emit(Event(type="done", step=progress.step, steps=progress.step, seconds=seconds))
-    return TrainResult(
+    return job.result(
         format="peft" if plan.tuning == "lora" else "full",
-        steps=progress.step,
-        seconds=seconds,
-        peak_bytes=memory.peak_bytes(),
-        losses=tuple(progress.losses),
-        dev_losses=tuple(progress.dev_losses),
-        estimate=made,
-        resumed_from=job.resumed_from,
-        schedule_steps=job.horizon,
-        rows_seen=progress.rows_seen,
         facts=trainee.facts,
-        versions={name: metadata.version(name) for name in LIBRARIES},
+        estimate=made,
+        libraries=LIBRARIES,
     )
 
 
@@ -59,9 +48,4 @@ def _write(plan: TrainPlan, trainee: Trainee, step: int) -> None:
     for parameter in trained(trainee.model).values():
         if not bool(torch.isfinite(parameter).all()):
             raise diverged(step, math.nan, plan.number("learning_rate"))
-    part = plan.out.with_name(f"{plan.out.name}.part")
-    for place in (part, plan.out):
-        shutil.rmtree(place, ignore_errors=True)
-    part.parent.mkdir(parents=True, exist_ok=True)
-    trainee.save(part)
-    part.replace(plan.out)
+    put(plan.out, trainee.save)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,12 @@ from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.errors import TuneError
 from ragd_tune.options import Value
 from ragd_tune.plan import BaseModel
 from ragd_tune.training.initial import lora_a
-
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
-ALL = "all-linear"
-HEADS = {"pooler", "classifier", "score", "lm_head", "cls"}
-"""Layers that ``all-linear`` leaves out: no pooled vector passes through them, or all tokens do."""
-
-_WRITTEN = (
-    *("peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "target_modules", "bias"),
-    *("fan_in_fan_out", "init_lora_weights", "modules_to_save", "use_dora", "use_rslora"),
-)
-"""What decides a LoRA adapter. PEFT's other keys grow with its version and are at defaults."""
+from ragd_tune.training.targets import choose
+from ragd_tune.training.written import CONFIG, WEIGHTS, write_config
 
 
 def targets(model: torch.nn.Module, wanted: Value) -> list[str]:
@@ -41,24 +30,8 @@ def targets(model: torch.nn.Module, wanted: Value) -> list[str]:
 
     :raises UsageError: no layer matches; names those that there are.
     """
-    linear = [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and not HEADS & set(name.split("."))
-    ]
-    assert isinstance(wanted, tuple)
-    ends = tuple(str(item) for item in wanted)
-    if ALL in ends:
-        return sorted(linear)
-    found = [n for n in linear if any(n == end or n.endswith(f".{end}") for end in ends)]
-    idle = [end for end in ends if not any(n == end or n.endswith(f".{end}") for n in linear)]
-    if idle or not found:
-        there = ", ".join(sorted({name.rpartition(".")[2] for name in linear}))
-        raise UsageError(
-            f"lora_targets: no linear layer is called {', '.join(idle) or ', '.join(ends)}",
-            mend=f"this base has {there}; {ALL} takes them all",
-        )
-    return sorted(found)
+    linear = [n for n, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    return choose(linear, wanted)
 
 
 def begin(model: torch.nn.Module, seed: int) -> None:
@@ -80,29 +53,7 @@ def save(wrapped: Any, out: Path, base: BaseModel) -> None:
     tensors = get_peft_model_state_dict(wrapped)
     kept = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(dict(sorted(kept.items())), out / WEIGHTS, metadata={"format": "pt"})
-    config = {key: wrapped.peft_config["default"].to_dict().get(key) for key in _WRITTEN}
-    config |= {"base_model_name_or_path": portable_name(base), "inference_mode": True}
-    text = json.dumps(_plain(config), indent=2, sort_keys=True, ensure_ascii=False)
-    (out / CONFIG).write_text(text + "\n", encoding="utf-8", newline="\n")
-
-
-def portable_name(base: BaseModel) -> str:
-    """Return the base's name if it means the same on another machine, else an empty text."""
-    is_place = Path(base.name).is_absolute() or base.source == "path" or "\\" in base.name
-    return "" if is_place or base.name.startswith((".", "~")) else base.name
-
-
-def _plain(value: Any) -> Any:
-    """Return JSON's types; a set becomes a sorted list, since a set has no order to repeat."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (set, frozenset)):
-        return sorted(_plain(item) for item in value)
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (str, int, float, bool)) or value is None:
-        return getattr(value, "value", value)
-    return str(value)
+    write_config(out, wrapped.peft_config["default"].to_dict(), base)
 
 
 def put_on(model: Any, adapter: Path, *, merge: bool = True) -> Any:

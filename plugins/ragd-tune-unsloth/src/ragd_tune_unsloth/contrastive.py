@@ -13,8 +13,10 @@ from torch import Tensor
 
 from ragd_tune.errors import UsageError
 from ragd_tune.objectives import Row, Rows
-from ragd_tune.plan import ModelFacts, Role, TrainPlan
+from ragd_tune.plan import Role, TrainPlan
+from ragd_tune.training.bases import prompts
 from ragd_tune.training.course import training_length
+from ragd_tune.training.facts import dimensions
 from ragd_tune_unsloth import adapter, engine, safe
 from ragd_tune_unsloth.facts import facts_of
 from ragd_tune_unsloth.session import uses_bf16
@@ -35,9 +37,9 @@ class Contrastive:
         self.facts = replace(
             own,
             max_length=min(plan.integer("max_length"), own.max_length),
-            prompts=_prompts(plan, own),
+            prompts=prompts(plan, own),
             normalise=True,  # the objective is over cosines
-            dimensions=_dimensions(plan, own.dimension),
+            dimensions=dimensions(plan, own.dimension),
         )
         self._bf16 = uses_bf16(plan)
 
@@ -143,26 +145,3 @@ def _without_attention_dropout(model: torch.nn.Module) -> None:
                 found.p = 0.0
             elif isinstance(found, float):
                 setattr(module, name, 0.0)
-
-
-def _dimensions(plan: TrainPlan, full: int) -> tuple[int, ...]:
-    """Return the dimensions to train, descending, the full one included; () without Matryoshka."""
-    wanted = plan.options["matryoshka_dims"]
-    assert isinstance(wanted, tuple)
-    sizes = sorted({int(size) for size in wanted}, reverse=True)
-    if sizes and sizes[0] > full:
-        raise UsageError(
-            f"matryoshka_dims: {sizes[0]} is more than the {full} dimensions of this base",
-            mend=f"take numbers from 1 to {full}",
-        )
-    return tuple(sorted({*sizes, full}, reverse=True)) if sizes else ()
-
-
-def _prompts(plan: TrainPlan, facts: ModelFacts) -> dict[str, str]:
-    """Return the prompts by role: the options', else the base's own; empty ones are left out."""
-    found = dict(facts.prompts)
-    for role in ("query", "document"):
-        wanted = plan.options[f"{role}_prompt"]
-        if isinstance(wanted, str):
-            found[role] = wanted
-    return {role: prompt for role, prompt in found.items() if prompt}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 
 from ragd_tune.backends import (
     Availability,
@@ -18,6 +16,7 @@ from ragd_tune.backends import (
 )
 from ragd_tune.options import Option
 from ragd_tune.plan import Device
+from ragd_tune.training.devices import has_cuda
 
 NEEDS = ("unsloth", "unsloth_zoo", "torch", "transformers", "peft", "sentence_transformers")
 MEND = 'pip install "ragd-tune[unsloth]"'
@@ -70,23 +69,6 @@ def detect() -> Availability:
     if has_cuda() and not spoofed():
         return Availability(devices=("cuda", "cpu"), priority=ON_CUDA)
     return Availability(devices=("cpu",), priority=ON_CPU)
-
-
-def has_cuda() -> bool:
-    """Say whether a driver is here, a GPU is visible, and PyTorch was built for it."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
-        return False
-    if sys.platform == "win32":
-        system = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32"
-        return (system / "nvcuda.dll").exists() and _torch_has("torch_cuda.dll")
-    device = any(Path(name).exists() for name in ("/dev/nvidia0", "/dev/dxg"))
-    return device and _torch_has("libtorch_cuda.so")
-
-
-def _torch_has(library: str) -> bool:
-    spec = find_spec("torch")
-    places = spec.submodule_search_locations if spec else None
-    return any((Path(place) / "lib" / library).exists() for place in places or ())
 
 
 def backend() -> Backend:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +11,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from ragd_tune.backends import LoadRequest
-from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.errors import TuneError
 from ragd_tune.plan import ModelFacts, Role
+from ragd_tune.training.facts import fitted
 from ragd_tune_unsloth import adapter, safe
 from ragd_tune_unsloth.facts import facts_of
 from ragd_tune_unsloth.session import quiet
@@ -77,17 +77,9 @@ def load(request: LoadRequest) -> Encoder:
         model = _open(request)
         if request.adapter is not None:
             adapter.put_on(model[0].auto_model, request.adapter)
-    facts = request.facts or facts_of(model)
-    length = min(request.max_length or facts.max_length, facts.max_length)
-    facts = replace(facts, max_length=length)
+    facts, dimension = fitted(request.facts or facts_of(model), request)
     if model.max_seq_length is not None:
-        model.max_seq_length = min(length, model.max_seq_length)
-    dimension = request.dimension or facts.dimension
-    if not 0 < dimension <= facts.dimension:
-        raise UsageError(
-            f"dimension {dimension} cannot be had of vectors with {facts.dimension}",
-            mend=f"take 1 to {facts.dimension}",
-        )
+        model.max_seq_length = min(facts.max_length, model.max_seq_length)
     model.eval()
     return Encoder(model, facts, dimension=dimension)
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ragd_tune.errors import TuneError, UsageError
 from ragd_tune.objectives import Frame, Rows, Sample, Samples, frame_of, learnt, parts, samples
-from ragd_tune.options import Value
-from ragd_tune.plan import ModelFacts, TrainPlan
+from ragd_tune.plan import TrainPlan
+from ragd_tune.training.facts import of_language
 from ragd_tune_unsloth import adapter, engine, safe
 from ragd_tune_unsloth.session import uses_bf16
 from ragd_tune_unsloth.tasks import Ready
@@ -49,11 +49,12 @@ class Language:
         self.model = self._load()
         tokenizer: Any = frame.tokenizer
         self._padding = int(tokenizer.pad_token_id)
-        self.facts = ModelFacts(
+        self.facts = of_language(
+            plan,
+            rows.rows,
             max_length=context(self.model.config, tokenizer),
-            normalise=False,
-            prompts=_system(rows),
-            settings=_settings(plan, chat=frame.chat, bf16=self._bf16),
+            chat=frame.chat,
+            computed_in="bfloat16" if self._bf16 else "float32",
         )
 
     def _load(self) -> Any:
@@ -108,24 +109,3 @@ class Language:
 
 def _is_4bit(model: torch.nn.Module) -> bool:
     return any("4bit" in type(module).__name__ for module in model.modules())
-
-
-def _system(made: Samples) -> dict[str, str]:
-    """Return the system text as a prompt of the model, where all rows have the same one."""
-    found = {str(row.get("system") or "") for row in made.rows.train}
-    return {"system": found.pop()} if len(found) == 1 and found != {""} else {}
-
-
-def _settings(plan: TrainPlan, *, chat: bool, bf16: bool) -> dict[str, Value]:
-    """Return what else a loader has to know: the same words as the backend ``cpu`` has for it.
-
-    An adapter that was trained on a four-bit base fits that base, and not the one that it was made
-    from: so the quantisation is part of what it is.
-    """
-    found: dict[str, Value] = {
-        "chat_template": chat,
-        "trained_length": plan.integer("max_length"),
-    }
-    if plan.tuning == "qlora":
-        found |= {"quantised": "nf4-double", "computed_in": "bfloat16" if bf16 else "float32"}
-    return found

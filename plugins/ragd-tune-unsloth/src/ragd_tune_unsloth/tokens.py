@@ -12,9 +12,7 @@ from transformers import AutoTokenizer
 from ragd_tune.errors import TuneError
 from ragd_tune.objectives import Sample
 from ragd_tune.plan import BaseModel
-
-NO_LIMIT = 1 << 20
-"""What a model without a limit has: more tokens than any memory holds."""
+from ragd_tune.training.facts import limit
 
 IGNORED = -100
 """The label of a token that the loss is not on."""
@@ -36,8 +34,7 @@ def tokenizer_of(base: BaseModel) -> Any:
 
 def context(config: Any, tokenizer: Any) -> int:
     """Return how many tokens prompt and answer may have together."""
-    found = [getattr(config, "max_position_embeddings", None), tokenizer.model_max_length]
-    return min([int(limit) for limit in found if limit] + [NO_LIMIT])
+    return limit(getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)
 
 
 def padded(samples: Sequence[Sample], *, padding: int, device: str) -> dict[str, Tensor]:

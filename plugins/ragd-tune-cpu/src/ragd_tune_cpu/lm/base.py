@@ -12,12 +12,11 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from ragd_tune.errors import NotInstalledError, TuneError, UsageError
+from ragd_tune.training.facts import limit
 from ragd_tune_cpu.base import check_folder
 from ragd_tune_cpu.session import quiet
 
 _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-NO_LIMIT = 1 << 20
-"""What a model without a limit has: more tokens than any memory holds."""
 
 
 def config_of(folder: Path, name: str) -> Any:
@@ -117,5 +116,4 @@ def _nf4(compute: torch.dtype) -> Any:
 
 def context(config: Any, tokenizer: Any) -> int:
     """Return how many tokens prompt and answer may have together."""
-    found = [getattr(config, "max_position_embeddings", None), tokenizer.model_max_length]
-    return min([int(limit) for limit in found if limit] + [NO_LIMIT])
+    return limit(getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from ragd_tune.errors import TuneError
 from ragd_tune.interchange.peft import check_type
+from ragd_tune.training.written import CONFIG, WEIGHTS
 from ragd_tune_cpu.lm.base import load_model
-from ragd_tune_cpu.lora import CONFIG, WEIGHTS
 from ragd_tune_cpu.session import quiet
 
 

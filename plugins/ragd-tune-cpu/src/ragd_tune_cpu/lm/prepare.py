@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +9,8 @@ import torch
 
 from ragd_tune.errors import UsageError
 from ragd_tune.objectives import Frame, Rows, Samples, frame_of, samples
-from ragd_tune.options import Value
 from ragd_tune.plan import ModelFacts, TrainPlan
+from ragd_tune.training.facts import of_language
 from ragd_tune_cpu.lm import adapter
 from ragd_tune_cpu.lm.base import config_of, context, load_model, load_tokenizer
 from ragd_tune_cpu.loop import optimizer
@@ -65,11 +64,12 @@ def prepare(plan: TrainPlan, frame: Frame, made: Samples) -> Trainee:
         adapter.check_four_bits(model, plan.base.name)
     seed_everything(plan.seed)
     wrapped = None if plan.tuning == "full" else adapter.add(model, plan)
-    facts = ModelFacts(
+    facts = of_language(
+        plan,
+        made.rows,
         max_length=context(model.config, tokenizer),
-        normalise=False,
-        prompts=_system(made),
-        settings=_settings(plan, frame, compute),
+        chat=frame.chat,
+        computed_in=str(compute).removeprefix("torch."),
     )
     return Trainee(
         model=model,
@@ -87,24 +87,3 @@ def _dtype(plan: TrainPlan, compute: torch.dtype) -> torch.dtype:
         return torch.float32
     stored = getattr(config_of(plan.base.path, plan.base.name), "dtype", None)
     return torch.bfloat16 if stored == torch.bfloat16 else torch.float32
-
-
-def _system(made: Samples) -> Mapping[str, str]:
-    """Return the system text as a prompt of the model, where all rows have the same one."""
-    found = {str(row.get("system") or "") for row in made.rows.train}
-    return {"system": found.pop()} if len(found) == 1 and found != {""} else {}
-
-
-def _settings(plan: TrainPlan, frame: Frame, compute: torch.dtype) -> dict[str, Value]:
-    """Return what else a loader has to know.
-
-    An adapter that was trained on a four-bit base fits that base, and not the one that it was made
-    from: so the quantisation is part of what it is.
-    """
-    found: dict[str, Value] = {
-        "chat_template": frame.chat,
-        "trained_length": plan.integer("max_length"),
-    }
-    if plan.tuning == "qlora":
-        found |= {"quantised": "nf4-double", "computed_in": str(compute).removeprefix("torch.")}
-    return found

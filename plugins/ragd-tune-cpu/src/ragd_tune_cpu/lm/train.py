@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import gc
 import math
-import shutil
 import time
-from importlib import metadata
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Emit, Estimate, Event, TrainPlan, TrainResult
-from ragd_tune.training import measured, memory
+from ragd_tune.training import measured
 from ragd_tune.training.course import Course
 from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import Job
+from ragd_tune.training.written import put
 from ragd_tune_cpu import lora
 from ragd_tune_cpu.lm import folder, size
 from ragd_tune_cpu.lm.prepare import Trainee, prepare, read
@@ -26,7 +26,6 @@ from ragd_tune_cpu.session import fits, quiet, repeatable, untouched_random_stat
 from ragd_tune_cpu.trainer import trained
 
 LIBRARIES = ("torch", "transformers", "peft", "ragd-tune-cpu")
-ENOUGH_SECONDS = 12.0
 
 
 def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
@@ -42,27 +41,12 @@ def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
         job = Job(plan=plan, rows=made.rows, emit=emit, steps=steps, trainer=trainer)
         job.run()
         _write(plan, trainee, job.progress.step)
-    seconds, progress = job.elapsed(), job.progress
-    emit(Event(type="done", step=progress.step, steps=progress.step, seconds=seconds))
-    return TrainResult(
+    return job.result(
         format="full" if trainee.wrapped is None else "peft",
-        steps=progress.step,
-        seconds=seconds,
-        peak_bytes=memory.peak_bytes(),
-        losses=tuple(progress.losses),
-        dev_losses=tuple(progress.dev_losses),
-        estimate=known,
-        resumed_from=job.resumed_from,
-        schedule_steps=job.horizon,
-        rows_seen=progress.rows_seen,
         facts=trainee.facts,
-        versions=_versions(plan),
+        estimate=known,
+        libraries=(*LIBRARIES, *(["bitsandbytes"] if plan.tuning == "qlora" else [])),
     )
-
-
-def _versions(plan: TrainPlan) -> dict[str, str]:
-    more = ("bitsandbytes",) if plan.tuning == "qlora" else ()
-    return {name: metadata.version(name) for name in (*LIBRARIES, *more)}
 
 
 def _write(plan: TrainPlan, trainee: Trainee, step: int) -> None:
@@ -73,15 +57,14 @@ def _write(plan: TrainPlan, trainee: Trainee, step: int) -> None:
     for parameter in trained(trainee.model).values():
         if not bool(torch.isfinite(parameter).all()):
             raise diverged(step, math.nan, plan.number("learning_rate"))
-    part = plan.out.with_name(f"{plan.out.name}.part")
-    for place in (part, plan.out):
-        shutil.rmtree(place, ignore_errors=True)
-    part.parent.mkdir(parents=True, exist_ok=True)
+    put(plan.out, lambda part: _save(plan, trainee, part))
+
+
+def _save(plan: TrainPlan, trainee: Trainee, out: Path) -> None:
     if trainee.wrapped is not None:
-        lora.save(trainee.wrapped, part, plan.base)
+        lora.save(trainee.wrapped, out, plan.base)
     else:
-        folder.save(trainee.model, plan.base.path, part)
-    part.replace(plan.out)
+        folder.save(trainee.model, plan.base.path, out)
 
 
 def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
@@ -111,7 +94,7 @@ def _time(plan: TrainPlan, trainee: Trainee, groups: list[list[int]]) -> list[fl
 
     def done(step: int, value: float, rows: int) -> bool:
         marks.append(time.perf_counter())
-        return step > 2 and marks[-1] - marks[0] > ENOUGH_SECONDS
+        return step > 2 and marks[-1] - marks[0] > measured.ENOUGH_SECONDS
 
     marks.append(time.perf_counter())
     LMTrainer(plan, trainee).run(iter(groups), start=0, steps=len(groups), done=done)
