@@ -17,18 +17,22 @@ from ragd_tune.registry import discover
 from ragd_tune.serve import ServedModel
 from ragd_tune.serve.maxsim import maxsim
 from ragd_tune.serve.ragatouille import Ragatouille
+from ragd_tune.serve.tokens import TokenStore
 from ragd_tune.testing.samples import WORDS
 from ragd_tune.testing.tiny import tiny_encoder
 
 pytestmark = pytest.mark.slow
 
 DOCUMENTS = 200
+TOP = 10
+ROUNDED = 0.1
+"""How far a score of an index may lie from the exact one; queries have 32 tokens."""
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ragatouille]:
     python = Path(os.environ["RAGD_TUNE_RAGATOUILLE"])
-    with Ragatouille(python, tmp_path_factory.mktemp("ragatouille"), seconds=200) as made:
+    with Ragatouille(python, tmp_path_factory.mktemp("ragatouille")) as made:
         yield made
 
 
@@ -88,3 +92,23 @@ def test_a_checkpoint_that_was_exported_is_the_same_model_here(
     for role in ("query", "document"):
         one, two = multi(ours, QUERIES, role), multi(again, QUERIES, role)
         assert np.abs(one.values - two.values).max() <= 1e-5
+
+
+def test_an_index_read_again_gives_our_ranking(
+    engine: Ragatouille, ours: ServedModel, exported: Path, tmp_path: Path
+) -> None:
+    """An index rounds vectors to a few bits: what we hold further apart comes in our order."""
+    index = engine.index(exported, CORPUS, tmp_path / "rag", length=64)
+    engine.close()  # what searches is a new process, which reads the index from its folder
+    vectors = multi(ours, list(CORPUS.values()), "document")
+    store = TokenStore.write(tmp_path / "tokens", [(list(CORPUS), vectors)], model="ours")
+    mine = store.search(multi(ours, QUERIES, "query"), DOCUMENTS)
+    theirs = engine.search(index, QUERIES, TOP)
+    for whole, found in zip(mine, theirs, strict=True):
+        exact = dict(whole)
+        assert len(found) == TOP
+        assert max(abs(score - exact[name]) for name, score in found) <= ROUNDED
+        scores = np.array([exact[name] for name, _ in found])
+        assert (np.maximum.accumulate(scores[::-1])[::-1] - scores).max() <= 2 * ROUNDED
+        assert scores.min() >= whole[TOP - 1][1] - 2 * ROUNDED
+        assert np.ptp([score for _, score in whole]) > 10 * ROUNDED  # else any order would agree
