@@ -107,6 +107,40 @@ def test_a_rollback_restores_the_configuration_and_the_index_pointer_byte_for_by
         hosting.roll_back(shop)
 
 
+def test_activating_twice_is_taken_back_by_one_rollback(
+    bench: Any, shop: Workshop, config: Path
+) -> None:
+    before = config.read_bytes()
+    bench.train("mine")
+    activate(shop, "mine")
+    activate(shop, "mine")
+    hosting.roll_back(shop)
+    assert config.read_bytes() == before
+    assert shop.store.active("embedder") is None
+
+
+def test_new_thresholds_for_the_active_adapter_are_taken_back_alone(
+    bench: Any, shop: Workshop, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ragd_tune.data.write import write
+
+    monkeypatch.setattr("ragd_tune.ragd.recalibrate.LEAST", 1)
+    before, entry = config.read_bytes(), bench.train("mine")
+    activate(shop, "mine")
+    between = config.read_bytes()
+    write(tiny_data(), tmp_path / "data")
+    activate(shop, "mine", data=tmp_path / "data")
+    assert config.read_bytes() != between
+    hosting.roll_back(shop)
+    assert config.read_bytes() == between
+    active = shop.store.active("embedder")
+    assert active is not None
+    assert active.id == entry.id
+    hosting.roll_back(shop)
+    assert config.read_bytes() == before
+    assert shop.store.active("embedder") is None
+
+
 def test_a_rollback_tells_which_documents_only_the_new_index_has(
     bench: Any, shop: Workshop, config: Path
 ) -> None:

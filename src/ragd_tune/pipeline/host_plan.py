@@ -13,6 +13,7 @@ from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.ragd import configfile, view
 from ragd_tune.ragd.facts import WRITTEN, HostConfig, host_config
 from ragd_tune.ragd.marker import is_empty, read_marker
+from ragd_tune.ragd.switch import Switch
 from ragd_tune.store import Entry, activation
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def plan_activation(
 ) -> HostPlan:
     """Say what activating ``ref`` will change in ragd; read, measure and change nothing.
 
-    ``data`` holds queries that no training saw, for the thresholds.
+    Only what a dead process began is finished first. ``data`` holds queries that no training saw,
+    for the thresholds.
 
     :raises NotProvenError: its proof does not carry it, and no ``force``.
     :raises UsageError: ragd as it is set up cannot use this adapter; says why and what can.
@@ -68,6 +70,7 @@ def plan_activation(
     if not proven and not force:
         raise activation.not_proven(shop.store.records(entry.id), entry.shown)
     config = ragd_path()
+    Switch(shop.store, config).finish()
     before = configfile.read(config)
     facts = host_config(configfile.parse(before, str(config)))
     must_be_usable(entry, facts)

@@ -41,7 +41,10 @@ def carry_out(shop: Workshop, plan: HostPlan, *, progress: Progress | None = Non
         _index(shop, plan, progress)
         if plan.calibration is not None:
             store.record(plan.entry.id, "calibration", plan.calibration.to_json())
-        active = store.active("embedder")
+        active, last = store.active("embedder"), switch.in_force()
+        # A second activation of the same changes nothing, and so is nothing to take back.
+        if plan.before == plan.after and active and last and active.id == plan.entry.id:
+            return last
         return switch.carry_out(
             plan.before, plan.after, adapter=plan.entry.id,
             previous=active.id if active else None, forced=plan.forced,
@@ -105,6 +108,9 @@ def roll_back(shop: Workshop) -> tuple[Change | None, tuple[str, ...]]:
             store.rollback("embedder")
             return None, ()
         target = activation.rollback_target(store.layout, "embedder")
+        previous = target[1] if target else None
+        if change.previous == active.id:  # only ragd's thresholds changed then, not the adapter
+            previous = active.id
         there = configfile.read(switch.config)
         kept = switch.kept(change.before)
         notes: tuple[str, ...] = ()
@@ -112,9 +118,9 @@ def roll_back(shop: Workshop) -> tuple[Change | None, tuple[str, ...]]:
             kept = _taken_back(there, kept, switch.kept(change.after), str(config))
             notes = (f"{config} was changed since; only what the activation wrote is taken back",)
         notes += _left_behind(there, kept, str(config))
-        _must_be_there(shop, target[1] if target else None, kept, str(config))
+        _must_be_there(shop, previous, kept, str(config))
         done = switch.carry_out(
-            there, kept, adapter=target[1] if target else None, previous=active.id,
+            there, kept, adapter=previous, previous=active.id,
             undoes=change.number,
         )  # fmt: skip
     return done, notes

@@ -156,6 +156,15 @@ class Switch:
             self._finish(change)
         return change
 
+    def finish(self) -> None:
+        """Finish the change that a dead process began, if there is one.
+
+        :raises StoreError: another process is at it.
+        """
+        if (self._home / "pending.json").is_file():
+            with self.alone():
+                return
+
     def recover(self) -> Change | None:
         """Finish the change that a dead process began; None if there is none. Hold the lock."""
         raw = files.read_bytes(self._home / "pending.json")
