@@ -101,12 +101,14 @@ def _padding(model: SentenceTransformer) -> int:
 
 def once(features: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
     """Return the distinct rows, and where each of the given rows is among them."""
-    seen = torch.where(features["attention_mask"] > 0, features["input_ids"], -1)
-    _, back = torch.unique(seen, dim=0, return_inverse=True)
-    first = torch.full((int(back.max()) + 1,), len(back), device=back.device)
-    first = first.scatter_reduce(0, back, torch.arange(len(back), device=back.device), "amin")
+    mask, ids = features["attention_mask"], features["input_ids"]
+    # On the processor's side: not every device can tell equal rows.
+    seen: dict[bytes, int] = {}
+    texts = [bytes(row.numpy()) for row in torch.where(mask > 0, ids, -1).cpu()]
+    back = [seen.setdefault(text, len(seen)) for text in texts]
+    first = torch.tensor([texts.index(text) for text in seen], device=ids.device)
     taken = {k: v[first] if _is_row(v, features) else v for k, v in features.items()}
-    return taken, back
+    return taken, torch.tensor(back, device=ids.device)
 
 
 def _is_row(value: object, features: dict[str, Tensor]) -> bool:
