@@ -129,17 +129,18 @@ def roll_back(shop: Workshop) -> tuple[Change | None, tuple[str, ...]]:
     switch = ModelSwitch(store, config)
     with switch.alone():
         active, change = store.active("generator"), switch.in_force()
-        if change is None or active is None or change.adapter != active.id:
+        tuned = active.id if active is not None else None
+        if change is None or tuned is None or change.adapter != tuned:
             store.rollback("generator")
             return None, ()
         target = activation.rollback_target(store.layout, "generator")
         there = configfile.read(switch.config)
         before, notes = _before(switch, change, there, str(config))
         done = switch.carry_out(
-            there, before, adapter=target[1] if target else None, previous=active.id,
+            there, before, adapter=target[1] if target else None, previous=tuned,
             undoes=change.number,
         )  # fmt: skip
-    gone = _take_away(there, active.id, str(config))
+    gone = _take_away(there, tuned, str(config))
     return done, (*notes, *gone)
 
 
