@@ -37,14 +37,20 @@ class TrainCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class ServeCell:
-    """One thing that a backend loads and runs; ``format`` is ``base`` for a bare base model."""
+    """One thing that a backend loads and runs; ``format`` is ``base`` for a bare base model.
+
+    Of the side ``query`` is an adapter that queries go through, and documents not: they are
+    embedded by the bare base. A backend that does not declare it is never given one.
+    """
 
     format: str
     objective: str
     device: Device
+    side: Side = "both"
 
     def __str__(self) -> str:
-        return f"a {self.objective} model in format {self.format} on {self.device}"
+        side = "" if self.side == "both" else f", {self.side} side"
+        return f"a {self.objective} model in format {self.format} on {self.device}{side}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +102,18 @@ def train_cells(
 
 
 def serve_cells(
-    formats: tuple[str, ...], objectives: tuple[str, ...], devices: tuple[Device, ...]
+    formats: tuple[str, ...],
+    objectives: tuple[str, ...],
+    devices: tuple[Device, ...],
+    sides: tuple[Side, ...] = ("both",),
 ) -> frozenset[ServeCell]:
     """Return every combination as a cell."""
     return frozenset(
-        ServeCell(format=format_, objective=objective, device=device)
+        ServeCell(format=format_, objective=objective, device=device, side=side)
         for format_ in formats
         for objective in objectives
         for device in devices
+        for side in sides
     )
 
 
@@ -126,6 +136,8 @@ class LoadRequest:
     bare base. ``dimension`` truncates vectors (and normalises them again). ``precision`` ``auto``
     lets the backend compute in bfloat16 where that is faster: vectors are float32 all the same, and
     their cosine with the exact ones is above 0.999. A backend that has nothing faster ignores it.
+    ``side`` ``query`` loads an adapter for queries alone: a text of the role ``document`` is
+    embedded as the bare base does it, at the base's own length. ``max_length`` bounds both.
     """
 
     objective: str
@@ -137,6 +149,7 @@ class LoadRequest:
     max_length: int | None = None
     dimension: int | None = None
     precision: Precision = "fp32"
+    side: Side = "both"
 
 
 class Model(Protocol):

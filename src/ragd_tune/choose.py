@@ -45,13 +45,24 @@ def choose_trainer(
     :raises NoBackendError: names every backend with its reason, and the command that gets one.
     """
 
-    def runs(offer: Backend, one: Device) -> bool:
+    def runs(offer: Backend, one: Device, side: Side = side) -> bool:
         cell = TrainCell(objective=objective, tuning=tuning, side=side, device=one)
         return cell in offer.train_cells
 
+    def other(offer: Backend, one: Device) -> bool:
+        return runs(offer, one, "query" if side == "both" else "both")
+
     asked = f"train {objective} by {tuning}" + (f" on {device}" if device else "")
     asked += f" ({side} side only)" if side != "both" else ""
-    return _choose(offers, asked, runs, device, backend)
+    offers = list(offers)
+    try:
+        return _choose(offers, asked, runs, device, backend)
+    except NoBackendError as error:
+        declared = any(runs(o.backend, one) for o in offers for one in DEVICES)
+        if declared or not any(_device(o.backend, o.found, device, other)[0] for o in offers):
+            raise
+        mend = "add --side query" if side == "both" else "leave --side query out"
+        raise NoBackendError(asked, error.refused, mend=mend) from error
 
 
 def choose_server(
@@ -59,6 +70,7 @@ def choose_server(
     *,
     objective: str,
     format: str,
+    side: Side = "both",
     device: Device | None = None,
     backend: str | None = None,
 ) -> Choice:
@@ -68,9 +80,11 @@ def choose_server(
     """
 
     def runs(offer: Backend, one: Device) -> bool:
-        return ServeCell(format=format, objective=objective, device=one) in offer.serve_cells
+        cell = ServeCell(format=format, objective=objective, device=one, side=side)
+        return cell in offer.serve_cells
 
     asked = f"load {objective} in format {format}" + (f" on {device}" if device else "")
+    asked += f" ({side} side only)" if side != "both" else ""
     return _choose(offers, asked, runs, device, backend)
 
 

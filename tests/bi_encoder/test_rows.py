@@ -128,4 +128,4 @@ def test_the_kind_declares_what_it_is() -> None:
         "embedder",
         "ndcg@10",
     )
-    assert set(kind.tunings) == {"lora", "full"}
+    assert set(kind.tunings) == {"lora", "full", "map"}

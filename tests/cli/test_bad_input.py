@@ -176,7 +176,9 @@ CASES: dict[str, tuple[int, list[str], Callable[[Path], None], str]] = {
     "device that is not here": (4, [*TRAIN, "--device", "mps"], nothing, "no such device here"),
     "no such backend": (4, [*TRAIN, "--backend", "nope"], nothing, "no backend 'nope'"),
     "tuning of another kind": (2, [*TRAIN, "--tuning", "qlora"], nothing, "it takes one of"),
-    "a side that nobody trains": (4, [*TRAIN, "--side", "query"], nothing, "query side"),
+    "a side that nobody trains": (
+        4, [*TRAIN, "--side", "query", "--tuning", "full"], nothing, "leave --side query out",
+    ),
     "resume and fresh": (2, [*TRAIN, "--resume", "--fresh"], nothing, "exclude each other"),
     "dims no numbers": (2, ["evaluate", "mine", "--data", "data", "--dims", "x"], nothing, "--dims"),
     # configuration

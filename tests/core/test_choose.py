@@ -74,6 +74,18 @@ def test_one_that_could_run_it_is_named_with_the_command_that_gets_it() -> None:
     assert caught.value.mend == "pip install b"
 
 
+def test_a_tuning_of_one_side_names_that_side() -> None:
+    with pytest.raises(NoBackendError) as caught:
+        trainer(offer("a"), offer("b", reason="torch is missing"), side="query")
+    assert caught.value.mend == "leave --side query out"
+    assert "query side only" in caught.value.message
+
+
+def test_an_adapter_of_the_query_side_never_goes_to_a_server_that_does_not_know_it() -> None:
+    with pytest.raises(NoBackendError, match="query side only"):
+        choose_server([offer("a")], objective="contrastive", format="full", side="query")
+
+
 def test_a_device_that_is_not_here_is_refused_with_those_that_are() -> None:
     with pytest.raises(NoBackendError) as caught:
         trainer(offer("a"), device="cuda")

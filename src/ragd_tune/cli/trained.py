@@ -13,6 +13,7 @@ from ragd_tune.cli.other import other
 from ragd_tune.cli.output import duration, show_json, size
 from ragd_tune.cli.page import check_page, write_page
 from ragd_tune.cli.report import show_report
+from ragd_tune.evaluate.words import QUERY_SIDE
 from ragd_tune.pipeline import Planned, Trained, Workshop, prove, train
 from ragd_tune.pipeline.practice import notices
 from ragd_tune.pipeline.proving import headline
@@ -88,6 +89,8 @@ def tell(made: Trained, report: Report | None, *, as_json: bool) -> None:
     if not best.wanted(made.plan) and (line := best.told(list(made.result.dev_losses))):
         click.echo(f"note: {line}")
     click.echo(f"adapter {made.id[:12]} is in {made.path}")
+    if report is None and made.manifest.side == "query":
+        click.echo(QUERY_SIDE)
     if report is None:
         click.echo("nothing is proven yet: `ragd-tune evaluate` compares it with its base")
     click.echo(f"use it:  ragd-tune adapters activate {made.id[:12]}")
@@ -111,6 +114,7 @@ def summary(made: Trained, report: Report | None) -> dict[str, object]:
         "id": made.id,
         "path": str(made.path),
         "plan": made.plan.id,
+        "side": made.manifest.side,
         "base_model": {"name": made.plan.base.name, "source": made.plan.base.source},
         "steps": made.result.steps,
         "seconds": made.result.seconds,

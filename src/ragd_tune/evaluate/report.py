@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from ragd_tune.errors import StoreError
 from ragd_tune.evaluate import words
-from ragd_tune.evaluate.elsewhere import Elsewhere
+from ragd_tune.evaluate.elsewhere import TOLERANCE, Elsewhere
 from ragd_tune.evaluate.significance import Comparison
 
 SCHEMA = 1
@@ -98,7 +98,8 @@ class Report:
     that were compared, with their scores by the gate's metric. ``generated`` says that the
     questions were made from the documents, and not asked by anybody. Verdict, reason and
     sentence follow from the cells, so a record cannot contradict itself. ``elsewhere`` is what
-    happened on another domain, None where nobody looked.
+    happened on another domain, None where nobody looked. ``side`` is the adapter's: one of the side
+    ``query`` serves known documents, and must not lose on new ones.
     """
 
     incumbent: str
@@ -116,6 +117,7 @@ class Report:
     beside: tuple[Beside, ...] = ()
     generated: bool = False
     elsewhere: Elsewhere | None = None
+    side: Literal["both", "query"] = "both"
 
     def cell(self, part: Part, metric: str, dims: int | None) -> Cell | None:
         """Return one cell; None where that part has no queries or nobody asked for it."""
@@ -134,8 +136,12 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether the gate's 95% interval lies above 0, on enough clusters, and nothing forgot."""
-        return self.gate.difference.proven and not self.forgets
+        """Whether the gate's 95% interval lies above 0, on enough clusters, and nothing was lost.
+
+        Lost is what an adapter forgets elsewhere, and what one of the query side loses on new
+        documents.
+        """
+        return self.gate.difference.proven and not self.forgets and not self.loses_new
 
     @property
     def forgets(self) -> bool:
@@ -143,10 +149,25 @@ class Report:
         return self.elsewhere is not None and self.elsewhere.forgets
 
     @property
+    def loses_new(self) -> bool:
+        """Whether an adapter of the query side does worse on new documents.
+
+        Either surely (the 95% interval lies below 0), or by more than is allowed elsewhere on
+        average: new documents come, and nobody trains for each of them.
+        """
+        new = self.cell("new", self.gate_metric, self.gate_dims)
+        if self.side != "query" or new is None or not new.difference.enough:
+            return False
+        return new.difference.high < 0 or new.difference.mean < -TOLERANCE
+
+    @property
     def reason(self) -> str:
         """Why it did not pass; empty when it did."""
         if not self.gate.difference.proven:
             return words.reason(self.gate.difference)
+        if self.loses_new:
+            new = self.cell("new", self.gate_metric, self.gate_dims)
+            return words.new_lost(new.difference) if new else ""
         return self.elsewhere.reason if self.elsewhere else ""
 
     @property
@@ -158,6 +179,7 @@ class Report:
         return " ".join(
             [
                 verdict[:1].upper() + verdict[1:],
+                *([words.QUERY_SIDE] if self.side == "query" else []),
                 *words.by_part(parts["known"], parts["new"]),
                 *(self.elsewhere.sentences() if self.elsewhere else ()),
                 *words.others(self.beside),

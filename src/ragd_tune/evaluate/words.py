@@ -48,6 +48,20 @@ def reason(found: Comparison) -> str:
     return f"the 95% interval ({found.low:+.4f} to {found.high:+.4f}) includes 0"
 
 
+def new_lost(found: Comparison) -> str:
+    """Return why an adapter of the query side is refused for what it does to new documents."""
+    return (
+        f"it serves known documents only: new ones lose ({found.mean:+.4f}, 95% interval"
+        f" {found.low:+.4f} to {found.high:+.4f})"
+    )
+
+
+QUERY_SIDE = (
+    "Queries go through the adapter, documents stay as the base embeds them: it serves known"
+    " documents, those that training queries were about."
+)
+"""What is said of every adapter of the query side."""
+
 GENERATED = "On generated questions"
 """How a result begins whose questions were made from the documents: nobody has asked them."""
 

@@ -7,7 +7,7 @@ from ragd_tune.options.option import Group, Option, OptionType, Value, with_defa
 from ragd_tune.options.relevance import RELEVANCE
 from ragd_tune.options.run import CHOICES, RUN
 from ragd_tune.options.similarity import SIMILARITY
-from ragd_tune.options.tunings import LORA, options_of_tuning
+from ragd_tune.options.tunings import LORA, of_side, options_of_tuning
 
 __all__ = [
     "CAUSAL_LM",
@@ -22,6 +22,7 @@ __all__ = [
     "Option",
     "OptionType",
     "Value",
+    "of_side",
     "options_of_tuning",
     "with_defaults",
 ]

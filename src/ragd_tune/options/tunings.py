@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Literal
+
 from ragd_tune.options.option import Option
 
 LORA = (
@@ -46,3 +49,13 @@ LORA = (
 def options_of_tuning(tuning: str) -> tuple[Option, ...]:
     """Return the options that ``tuning`` adds to a run."""
     return LORA if tuning in {"lora", "dora", "qlora"} else ()
+
+
+OF_DOCUMENTS = frozenset({"document_prompt"})
+"""Options that say how documents are embedded: where they stay frozen, the base decides that."""
+
+
+def of_side(side: Literal["both", "query"], options: Iterable[Option]) -> tuple[Option, ...]:
+    """Return those of ``options`` that a training of ``side`` reads."""
+    idle = OF_DOCUMENTS if side == "query" else frozenset()
+    return tuple(option for option in options if option.name not in idle)

@@ -34,6 +34,7 @@ def open_adapter(
         base=locate(manifest.base.name, manifest.base.fingerprint, store.root),
         adapter=entry.path,
         facts=facts_of(manifest),
+        side=manifest.side,
         device=device,
         backend=backend,
     )

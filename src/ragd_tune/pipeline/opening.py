@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,14 +10,46 @@ from typing import TYPE_CHECKING
 
 from ragd_tune.kinds import Served
 from ragd_tune.pipeline.workshop import Workshop
-from ragd_tune.plan import BaseModel, Device
+from ragd_tune.plan import BaseModel, Device, ModelFacts, Role
 from ragd_tune.store import Entry, VectorCache
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragd_tune.backends import Limits, MultiVector, RerankRequest
     from ragd_tune.serve import ServedModel
 
 EMBEDS = "contrastive"
 """The objective under which any embedder's base is loaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """An adapter of the query side whose documents were embedded already, by the bare base.
+
+    Every backend embeds documents so: its conformance suite compares the two.
+    """
+
+    queries: Served
+    documents: Served
+
+    @property
+    def facts(self) -> ModelFacts:
+        """Those of the adapter."""
+        return self.queries.facts
+
+    def embed(self, texts: Sequence[str], role: Role) -> NDArray[np.float32] | MultiVector:
+        """Ask the one or the other by the role."""
+        return (self.queries if role == "query" else self.documents).embed(texts, role)
+
+    def rerank(self, requests: Sequence[RerankRequest]) -> list[NDArray[np.float32]]:
+        """Ask the adapter."""
+        return self.queries.rerank(requests)
+
+    def generate(self, prompts: Sequence[str], limits: Limits) -> list[str]:
+        """Ask the adapter."""
+        return self.queries.generate(prompts, limits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +73,11 @@ class Models:
         return self._once("base", lambda: self._base(self.base, self.entry.manifest.objective))
 
     def candidate(self) -> Served:
-        """Return the adapter."""
-        return self._once("adapter", lambda: self._adapter(self.entry, self.base))
+        """Return the adapter; of the query side, its documents' vectors are those of the base."""
+        adapter = self._once("adapter", lambda: self._adapter(self.entry, self.base))
+        if self.entry.manifest.side == "query":
+            return Sides(queries=adapter, documents=self.incumbent())
+        return adapter
 
     def embedder(self, name: str) -> Served:
         """Return any embedder, by an adapter's name or id, else by a base's name."""
@@ -77,6 +112,7 @@ class Models:
             adapter=entry.path,
             facts=facts_of(entry.manifest),
             device=self.device,
+            side=entry.manifest.side,
         )
         return self.stack.enter_context(model)
 

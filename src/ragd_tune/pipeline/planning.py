@@ -15,7 +15,7 @@ from ragd_tune.errors import UsageError
 from ragd_tune.kinds import ModelKind, Profile
 from ragd_tune.launch import axolotl
 from ragd_tune.objectives import Rows
-from ragd_tune.options import CHOICES, LORA, RUN, Option, Value, options_of_tuning
+from ragd_tune.options import CHOICES, LORA, RUN, Option, Value, of_side, options_of_tuning
 from ragd_tune.pipeline.negatives import with_negatives
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.plan import Device, Side, TrainPlan
@@ -95,8 +95,9 @@ def plan(shop: Workshop, request: Request) -> Planned:
     side = _side(choices)
     choice = _trainer(shop.registry, objective, tuning, side, choices, request.python)
     data = read(request.data)
-    relevant = _relevant(shop.registry, kind, objective, tuning, choice)
-    _refuse_idle(relevant, layers, f"--tuning {tuning} on {choice.backend.name}")
+    relevant = of_side(side, _relevant(shop.registry, kind, objective, tuning, choice))
+    here = f"--tuning {tuning} on {choice.backend.name}"
+    _refuse_idle(relevant, layers, f"{here}, --side query" if side == "query" else here)
     profile = _profile(tuning, side, choice.device, sum(1 for _ in data.pairs("train")))
     defaults = {
         name: value

@@ -94,6 +94,7 @@ def prove(
             kind.prove(trial),
             generated=generated(data, split),
             elsewhere=forgetting(kind, trial, other),
+            side=manifest.side,
         )
     shop.store.record(entry.id, "proof", record(report, data, split))
     return Proved(entry=entry, report=report, split=split)

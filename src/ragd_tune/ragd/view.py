@@ -97,7 +97,7 @@ def open_exporter(store: Store, entry: Entry) -> Callable[[Path], object]:
         base = locate(manifest.base.name, manifest.base.fingerprint, store.root)
         with open_model(
             discover(), objective=manifest.objective, format=manifest.format, base=base,
-            adapter=entry.path, facts=facts_of(manifest),
+            adapter=entry.path, facts=facts_of(manifest), side=manifest.side,
         ) as model:  # fmt: skip
             model.export("folder", out)
 

@@ -100,6 +100,8 @@ class Story:
             return "Nothing is shown: test it on more documents"
         if self.report.passed:
             return "Use it"
+        if found.proven and self.report.loses_new:
+            return "Do not use it: it loses on new documents"
         if found.proven:
             return "Do not use it: it forgets what the base can do elsewhere"
         return f"Do not use it: {'it is worse' if found.high < 0 else 'no gain is shown'}"

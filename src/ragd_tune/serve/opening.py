@@ -48,6 +48,7 @@ class Opening:
             backend=self.backend,
             dimension=self.dimension,
             precision=self.precision,
+            side=manifest.side,
         )
 
 

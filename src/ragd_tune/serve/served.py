@@ -14,7 +14,7 @@ from ragd_tune.backends import Limits, LoadRequest, Model, MultiVector, Precisio
 from ragd_tune.choose import choose_server
 from ragd_tune.errors import PluginError, TuneError, UsageError
 from ragd_tune.interchange.quantised import makers
-from ragd_tune.plan import BaseModel, Device, ModelFacts, Role
+from ragd_tune.plan import BaseModel, Device, ModelFacts, Role, Side
 from ragd_tune.registry import Registry
 
 if TYPE_CHECKING:
@@ -140,10 +140,12 @@ def open_model(
     dimension: int | None = None,
     max_length: int | None = None,
     precision: Precision = "fp32",
+    side: Side = "both",
 ) -> ServedModel:
     """Load a base, bare or with an adapter, by the best backend whose serve cells allow it.
 
-    ``device`` and ``backend`` narrow the choice; ``dimension`` cuts the vectors (Matryoshka).
+    ``device`` and ``backend`` narrow the choice; ``dimension`` cuts the vectors (Matryoshka). An
+    adapter of the ``side`` ``query`` goes to a backend that leaves documents to the bare base.
     Hashes and the base's fingerprint are the caller's to check before.
 
     :raises NoBackendError: no installed backend loads this; has every backend's reason.
@@ -158,6 +160,7 @@ def open_model(
         registry.offers() if backend else makers(registry.offers(), facts),
         objective=objective,
         format=format,
+        side=side,
         device=device,
         backend=backend,
     )
@@ -172,6 +175,7 @@ def open_model(
         max_length=max_length,
         dimension=dimension,
         precision=precision,
+        side=side,
     )
     _log.info("loading %s (%s) by %s on %s", base.name, format, name, choice.device)
     model = registry.call(name, "ragd_tune_load_adapter", request=request)

@@ -166,6 +166,7 @@ class Bench:
             device=run.plan.device,
             adapter=run.plan.out,
             facts=run.result.facts,
+            side=run.plan.side,
         )
         return self.open(replace(request, **changes))
 

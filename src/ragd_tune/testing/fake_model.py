@@ -82,12 +82,15 @@ class FakeModel:
 
     weight: Matrix
     facts: ModelFacts
+    documents: Matrix | None = None
+    """The base's weight, where documents do not go through the adapter."""
     closed: bool = False
 
     @classmethod
     def load(cls, request: LoadRequest) -> FakeModel:
         """Load a base, a ``full`` adapter in its place, or a ``peft`` one on top."""
         weight = read(request.base.path / MODEL)[WEIGHT]
+        documents = weight if request.side == "query" else None
         if request.format == "full" and request.adapter:
             weight = read(request.adapter / MODEL)[WEIGHT]
         if request.format == "peft" and request.adapter:
@@ -102,16 +105,19 @@ class FakeModel:
             )
         if request.dimension and request.dimension <= len(weight):
             weight = weight[: request.dimension]
+            documents = documents if documents is None else documents[: request.dimension]
             facts = ModelFacts(
                 dimension=request.dimension, max_length=facts.max_length, pooling=facts.pooling,
                 prompts=facts.prompts, normalise=facts.normalise,
             )  # fmt: skip
-        return cls(weight=weight, facts=facts)
+        return cls(weight=weight, facts=facts, documents=documents)
 
     def embed(self, texts: Sequence[str], role: Role) -> Matrix:
         """Return unit vectors, float32 (n, dimension)."""
         rows = features(texts, self.facts.prompts.get(role, ""), self.facts.max_length)
-        return unit(rows @ self.weight.T)[0]
+        documents = self.weight if self.documents is None else self.documents
+        weight = documents if role == "document" else self.weight
+        return unit(rows @ weight.T)[0]
 
     def export(self, format: str, out: Path) -> list[Path]:
         """Write the merged weights as a base.

@@ -56,7 +56,9 @@ class FakePlugin:
                 name=self.name,
                 title="a bag of words in NumPy, for tests",
                 train_cells=train_cells(OBJECTIVES, ("full", "lora"), ("cpu",)),
-                serve_cells=serve_cells(("base", "full", "peft"), OBJECTIVES, ("cpu",)),
+                serve_cells=serve_cells(
+                    ("base", "full", "peft"), OBJECTIVES, ("cpu",), sides=("both", "query")
+                ),
                 detect=self._detect,
             )
         ]

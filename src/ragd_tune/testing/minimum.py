@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ragd_tune.backends import Backend, ServeCell, TrainCell, serve_cells, train_cells
+from ragd_tune.plan import Device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,17 +18,16 @@ class Minimum:
 
 
 _ENCODERS = ("contrastive", "late_interaction", "relevance")
+_TORCH: tuple[Device, ...] = ("cpu", "cuda", "mps")
 
 MINIMA = {
     "cpu": Minimum(
-        train=train_cells(_ENCODERS, ("full", "lora"), ("cpu", "cuda", "mps"))
-        | train_cells(("causal_lm",), ("full", "lora", "dora"), ("cpu", "cuda", "mps"))
+        train=train_cells(_ENCODERS, ("full", "lora"), _TORCH)
+        | train_cells(("contrastive",), ("lora", "map"), _TORCH, sides=("query",))
+        | train_cells(("causal_lm",), ("full", "lora", "dora"), _TORCH)
         | train_cells(("causal_lm",), ("qlora",), ("cpu", "cuda")),
-        serve=serve_cells(
-            ("base", "full", "peft"),
-            ("causal_lm", *_ENCODERS),
-            ("cpu", "cuda", "mps"),
-        ),
+        serve=serve_cells(("base", "full", "peft"), ("causal_lm", *_ENCODERS), _TORCH)
+        | serve_cells(("full", "peft", "map"), ("contrastive",), _TORCH, sides=("query",)),
         why="it is the reference: whatever another backend makes, this one has to be able to load",
     ),
     "mlx": Minimum(

@@ -14,9 +14,12 @@ def portable_name(base: BaseModel) -> str:
 
 
 def prompts(plan: TrainPlan, facts: ModelFacts) -> dict[str, str]:
-    """Return the prompts by role: the options', else the base's own; empty ones are left out."""
+    """Return the prompts by role: the options', else the base's own; empty ones are left out.
+
+    Documents that nobody tunes keep the base's own.
+    """
     found = dict(facts.prompts)
-    for role in ("query", "document"):
+    for role in ("query", "document") if plan.side == "both" else ("query",):
         wanted = plan.options[f"{role}_prompt"]
         if isinstance(wanted, str):
             found[role] = wanted

@@ -74,18 +74,20 @@ class Course:
             number += 1
 
 
-def total_steps(plan: TrainPlan, course: Course, seconds_per_step: float | None = None) -> int:
+def total_steps(
+    plan: TrainPlan, course: Course, seconds_per_step: float | None = None, ahead: float = 0.0
+) -> int:
     """Return how many steps ``plan`` takes.
 
     ``max_steps`` decides before ``minutes``, and that before ``epochs``. ``minutes`` needs the
-    measured ``seconds_per_step``.
+    measured ``seconds_per_step``, and ``ahead``: the seconds that pass before the first one.
     """
     if plan.options["max_steps"] is not None:
         return plan.integer("max_steps")
     if plan.options["minutes"] is None:
         return course.steps(plan.number("epochs"))
     assert seconds_per_step is not None
-    seconds = plan.number("minutes") * 60 * (1 - SPARE)
+    seconds = plan.number("minutes") * 60 * (1 - SPARE) - ahead
     return max(1, int(seconds / max(seconds_per_step, 1e-6)))
 
 

@@ -98,18 +98,21 @@ def timed(trainer: Trainer, groups: Sequence[list[int]]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(marks)]
 
 
-def estimated(plan: TrainPlan, rows: Rows, times: Sequence[float], *, peak: int = 0) -> Estimate:
+def estimated(
+    plan: TrainPlan, rows: Rows, times: Sequence[float], *, peak: int = 0, ahead: float = 0.0
+) -> Estimate:
     """Return the estimate that ``times`` (seconds of measured steps) make, and remember it.
 
     :param peak: bytes that a framework knows of beside this process's resident memory.
+    :param ahead: seconds of what is done once, before the first step.
     """
     per_step = fmean(times)
     kept = kept_steps(plan) if is_timed(plan) else None
-    count = kept or total_steps(plan, Course.of(plan, rows.train), per_step)
+    count = kept or total_steps(plan, Course.of(plan, rows.train), per_step, ahead)
     held = -(-len(rows.dev) // plan.integer("batch_size"))
     points, size = dev_points(count, held, best.looks(plan, count))
     looks = len(points) * size / 3  # a forward pass is about a third of a step
-    seconds = (count + looks) * per_step
+    seconds = ahead + (count + looks) * per_step
     made = Estimate(
         seconds=seconds,
         steps=count,

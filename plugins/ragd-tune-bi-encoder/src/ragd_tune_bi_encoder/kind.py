@@ -25,7 +25,7 @@ class BiEncoder:
     title: str = "embedding model: one vector a text, compared by cosine"
     objectives: tuple[str, ...] = ("contrastive",)
     serves: Slot = "embedder"
-    tunings: tuple[str, ...] = ("lora", "full")
+    tunings: tuple[str, ...] = ("lora", "full", "map")
     default_base: str = "all-MiniLM-L6-v2"
     options: tuple[Option, ...] = OPTIONS
     gate_metric: str = "ndcg@10"

@@ -14,6 +14,8 @@ OBJECTIVES = ("contrastive", "late_interaction", "relevance")
 TUNINGS = ("full", "lora")
 LM_TUNINGS = ("full", "lora", "dora")
 FORMATS = ("base", "full", "peft")
+QUERY_TUNINGS = ("lora", "map")
+QUERY_FORMATS = ("full", "peft", "map")
 DEVICES: tuple[Device, ...] = ("cpu", "cuda", "mps")
 NEEDS = ("torch", "sentence_transformers", "datasets", "accelerate", "peft")
 MEND = 'pip install "ragd-tune[cpu]"'
@@ -52,10 +54,12 @@ BACKEND = Backend(
     name="cpu",
     title="PyTorch and sentence-transformers: CPU, CUDA or Apple's MPS",
     train_cells=train_cells(OBJECTIVES, TUNINGS, DEVICES)
+    | train_cells(("contrastive",), QUERY_TUNINGS, DEVICES, sides=("query",))
     | train_cells(("causal_lm",), LM_TUNINGS, DEVICES)
     # bitsandbytes has no kernels for Apple's GPUs
     | train_cells(("causal_lm",), ("qlora",), ("cpu", "cuda")),
-    serve_cells=serve_cells(FORMATS, (*OBJECTIVES, "causal_lm"), DEVICES),
+    serve_cells=serve_cells(FORMATS, (*OBJECTIVES, "causal_lm"), DEVICES)
+    | serve_cells(QUERY_FORMATS, ("contrastive",), DEVICES, sides=("query",)),
     detect=detect,
     spreads=("contrastive",),
     options=(

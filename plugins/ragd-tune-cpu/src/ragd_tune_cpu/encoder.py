@@ -85,9 +85,14 @@ def load(request: LoadRequest) -> Encoder:
     if model.max_seq_length is not None:
         model.max_seq_length = min(facts.max_length, model.max_seq_length)
     model.eval()
+    halved(model, request)
+    return Encoder(model, facts, dimension=dimension)
+
+
+def halved(model: SentenceTransformer, request: LoadRequest) -> None:
+    """Have ``model`` compute in bfloat16 if that was allowed and is faster here."""
     if request.precision == "auto" and has_fast_bf16(request.device):
         halve(model)
-    return Encoder(model, facts, dimension=dimension)
 
 
 def halve(model: SentenceTransformer) -> None:

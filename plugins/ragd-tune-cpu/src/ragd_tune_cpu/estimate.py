@@ -27,12 +27,14 @@ def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
     with quiet(), repeatable(), fits(plan), untouched_random_state(plan.device):
         course = Course.of(plan, rows.train)
         groups = measured.sample(rows.train, course.epoch(0), max_length=training_length(plan))
-        times = _time(plan, rows, groups)
-    return measured.estimated(plan, rows, times)
+        times, ahead = _time(plan, rows, groups)
+    return measured.estimated(plan, rows, times, ahead=ahead)
 
 
-def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:
+def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> tuple[list[float], float]:
+    """Return the seconds of some steps, and those of what comes before the first one."""
     trainee = prepare(plan, rows)
+    ahead = trainee.ahead.seconds() if trainee.ahead else 0.0
     marks: list[float] = []
 
     def done(step: int, value: float, rows_of_step: int) -> bool:
@@ -55,4 +57,4 @@ def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:
         )
     del trainee
     gc.collect()
-    return [later - earlier for earlier, later in pairwise(marks)]
+    return [later - earlier for earlier, later in pairwise(marks)], ahead

@@ -103,7 +103,12 @@ def save(wrapped: Any, out: Path, base: BaseModel) -> None:
 
 
 def merge(model: Network, adapter: Path) -> None:
-    """Add the adapter in ``adapter`` to the weights of ``model``.
+    """Add the adapter in ``adapter`` to the weights of ``model``; raises as :func:`put`."""
+    put(model, adapter).merge_and_unload()
+
+
+def put(model: Network, adapter: Path) -> Any:
+    """Put the adapter in ``adapter`` beside the weights of ``model``; return PEFT's wrapper.
 
     :raises TuneError: a tensor is missing, or one is left over: it was made for another base.
     """
@@ -126,6 +131,6 @@ def merge(model: Network, adapter: Path) -> None:
                     f"{adapter}: does not fit this base ({odd})", mend="look at its base"
                 )
             set_peft_model_state_dict(wrapped, tensors)
-            wrapped.merge_and_unload()
     except (ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise TuneError(f"{adapter}: does not fit this base: {error}") from error
+    return wrapped

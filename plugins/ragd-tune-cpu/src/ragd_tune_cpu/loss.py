@@ -139,7 +139,7 @@ def held_out(
                 if key.startswith(f"{column}_")
             }
             for column in ("query", "positive", "negative", "pair")
-            if f"{column}_input_ids" in batch
+            if any(key.startswith(f"{column}_") for key in batch)
         ]
         total += float(loss(features, _on(batch.get("label"), device)))
     loss.train(was_training)

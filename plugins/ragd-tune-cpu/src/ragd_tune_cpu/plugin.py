@@ -70,7 +70,7 @@ def ragd_tune_train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
 
 @hookimpl
 def ragd_tune_load_adapter(request: LoadRequest) -> Model:
-    """Load a base, a tuned folder, or a base with a LoRA adapter merged into it."""
+    """Load a base, a tuned folder, or a base with a LoRA adapter in it or a map behind it."""
     let_waiting_threads_sleep()
     if request.objective == "late_interaction":
         from ragd_tune_cpu.late.serve import load as load_late
@@ -84,6 +84,10 @@ def ragd_tune_load_adapter(request: LoadRequest) -> Model:
         from ragd_tune_cpu.relevance.serve import load as load_pairs
 
         return load_pairs(request)
+    if request.side == "query":
+        from ragd_tune_cpu.query.serve import load as load_query
+
+        return load_query(request)
     from ragd_tune_cpu.encoder import load
 
     return load(request)

@@ -31,6 +31,10 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
         from ragd_tune_cpu.relevance.prepare import prepare as relevance
 
         return relevance(plan, rows)
+    if plan.side == "query":
+        from ragd_tune_cpu.query.prepare import prepare as query
+
+        return query(plan, rows)
     return _contrastive(plan, rows)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import replace
 
 import torch
 
@@ -19,6 +21,9 @@ from ragd_tune_cpu.session import fits, quiet, repeatable
 from ragd_tune_cpu.trainee import Trainee
 from ragd_tune_cpu.trainer import Trainer, trained
 
+FORMATS = {"lora": "peft", "map": "map"}
+"""What lies in an adapter, by tuning; a whole model otherwise."""
+
 LIBRARIES = ("torch", "sentence-transformers", "transformers", "peft", "ragd-tune-cpu")
 
 
@@ -29,15 +34,27 @@ def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
         steps = GROUP.firsts(steps)  # what a bound of time allows, each has measured for itself
         emit(Event(type="load", message=plan.base.name))
         trainee = prepare(plan, rows)
+        before = _ahead(trainee, emit)
         job = Job(plan=plan, rows=rows, emit=emit, steps=steps, trainer=Trainer(plan, trainee))
         job.run()
         _write(plan, trainee, job.progress.step)
-    return job.result(
-        format="peft" if plan.tuning == "lora" else "full",
+    result = job.result(
+        format=FORMATS.get(plan.tuning, "full"),
         facts=trainee.facts,
         estimate=made,
         libraries=LIBRARIES,
     )
+    return replace(result, seconds=before + result.seconds)
+
+
+def _ahead(trainee: Trainee, emit: Emit) -> float:
+    """Do what comes before the first step, and return the seconds that it took."""
+    if trainee.ahead is None:
+        return 0.0
+    emit(Event(type="log", message=trainee.ahead.message))
+    begun = time.perf_counter()
+    trainee.ahead.run()
+    return time.perf_counter() - begun
 
 
 def _write(plan: TrainPlan, trainee: Trainee, step: int) -> None:

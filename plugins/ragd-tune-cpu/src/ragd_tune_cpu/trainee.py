@@ -24,6 +24,23 @@ class Collate(Protocol):
         ...
 
 
+class Ahead(Protocol):
+    """Work that is done once, before the first step, as embedding what stays frozen."""
+
+    @property
+    def message(self) -> str:
+        """What a user is told while it runs."""
+        ...
+
+    def run(self) -> None:
+        """Do it."""
+        ...
+
+    def seconds(self) -> float:
+        """Return about how long it takes, from a part of it; steps can be timed after that."""
+        ...
+
+
 @dataclass(kw_only=True)
 class Trainee:
     """A model made ready for a plan, with everything that one step needs.
@@ -38,3 +55,4 @@ class Trainee:
     train: Collate
     dev: Collate
     save: Callable[[Path], object]
+    ahead: Ahead | None = None

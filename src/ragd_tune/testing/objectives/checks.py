@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ragd_tune.objectives import Row, Rows
 from ragd_tune.options import Value
-from ragd_tune.plan import ModelFacts, TrainPlan
+from ragd_tune.plan import ModelFacts, Side, TrainPlan
 
 if TYPE_CHECKING:
     from ragd_tune.testing.loaded import Loaded
@@ -74,6 +74,10 @@ class Checks(ABC):
 
         Options of the run that need another value than the suite's may be here as well.
         """
+
+    def idle(self, side: Side) -> frozenset[str]:
+        """Return options of the objective that mean nothing to a training of ``side``."""
+        return frozenset()
 
     @abstractmethod
     def check_facts(self, facts: ModelFacts, plan: TrainPlan) -> None:

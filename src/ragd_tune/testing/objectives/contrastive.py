@@ -9,7 +9,7 @@ import numpy as np
 
 from ragd_tune.objectives import Row, Rows
 from ragd_tune.options import Value
-from ragd_tune.plan import ModelFacts, Role, TrainPlan
+from ragd_tune.plan import ModelFacts, Role, Side, TrainPlan
 from ragd_tune.testing.objectives.checks import Checks
 from ragd_tune.testing.samples import contrastive_rows
 
@@ -64,11 +64,21 @@ class Contrastive(Checks):
             "matryoshka_dims": (facts.dimension // 2,),
         }
 
+    def idle(self, side: Side) -> frozenset[str]:
+        """Documents that nobody tunes keep the prompt that they were embedded with."""
+        return frozenset({"document_prompt"} if side == "query" else ())
+
     def check_facts(self, facts: ModelFacts, plan: TrainPlan) -> None:
         """A vector has a dimension, and is pooled somehow."""
         assert facts.dimension > 0
         assert facts.pooling
-        assert facts.max_length == plan.integer("max_length")
+        length = facts.max_length
+        if plan.side == "query":  # the documents lie in the base's space, and keep its length
+            told = facts.settings["query_length"]
+            assert isinstance(told, int)
+            assert told <= length
+            length = told
+        assert length == plan.integer("max_length")
 
     def loss(self, model: Loaded, rows: Sequence[Row], plan: TrainPlan) -> float:
         """Return the in-batch softmax loss of ``rows``, with the first negative of each.
