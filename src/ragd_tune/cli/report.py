@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragd_tune.cli.output import table
+from ragd_tune.evaluate.metrics import title
 
 if TYPE_CHECKING:
     from ragd_tune.evaluate import Report
@@ -23,9 +24,17 @@ def show_report(report: Report, *, moved: int = 3) -> None:
         ("queries", "metric", "before", "after", "difference", "95% interval", "p", "n"),
         (_row(cell) for cell in report.cells),
     )
+    _show_kept(report)
     _show_moved("gained most", report.gained[:moved])
     _show_moved("lost most", report.lost[:moved])
     click.echo(report.sentence)
+
+
+def _show_kept(report: Report) -> None:
+    """Print how much of the whole vectors' score cut ones keep."""
+    if report.kept:
+        told = ", ".join(f"{share:.1%} at {size}" for size, share in report.kept.items())
+        click.echo(f"of {title(report.gate_metric)} the adapter keeps {told} dimensions")
 
 
 def _row(cell: Cell) -> tuple[str, ...]:
@@ -43,10 +52,10 @@ def _row(cell: Cell) -> tuple[str, ...]:
     )
 
 
-def _show_moved(title: str, moved: tuple[Moved, ...]) -> None:
+def _show_moved(heading: str, moved: tuple[Moved, ...]) -> None:
     if not moved:
         return
-    click.echo(f"{title}:")
+    click.echo(f"{heading}:")
     for one in moved:
         text = one.text if len(one.text) <= 90 else f"{one.text[:89]}…"
         click.echo(f"  {_rank(one.rank_before):>10} → {_rank(one.rank_after):<10} {text}")

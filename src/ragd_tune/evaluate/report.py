@@ -135,6 +135,21 @@ class Report:
         return cell
 
     @property
+    def kept(self) -> dict[int, float]:
+        """The candidate's score at each dimension as a share of that at the largest (Matryoshka).
+
+        By the gate's metric on all queries; empty where one dimension alone was measured.
+        """
+        cells = (self.cell("all", self.gate_metric, size) for size in self._sizes)
+        found = {cell.dims: cell.after for cell in cells if cell and cell.dims}
+        whole = found[max(found)] if len(found) > 1 else 0.0
+        return {size: score / whole for size, score in found.items()} if whole else {}
+
+    @property
+    def _sizes(self) -> list[int]:
+        return sorted({cell.dims for cell in self.cells if cell.dims}, reverse=True)
+
+    @property
     def passed(self) -> bool:
         """Whether the gate's 95% interval lies above 0, on enough clusters, and nothing was lost.
 
@@ -197,6 +212,7 @@ class Report:
             "passed": self.passed,
             "reason": self.reason,
             "sentence": self.sentence,
+            "kept": {str(size): share for size, share in self.kept.items()},
             **asdict(self),
         }
         for name in ("cells", "gained", "lost", "queries", "beside"):
@@ -236,7 +252,7 @@ class Report:
         return report
 
 
-_DERIVED = frozenset({"passed", "reason", "sentence"})
+_DERIVED = frozenset({"passed", "reason", "sentence", "kept"})
 
 
 def _cell(value: Mapping[str, Any]) -> Cell:

@@ -194,10 +194,10 @@ def cut_vectors(story: Story) -> Markup | None:
     ]
     if len(cells) < 2:
         return None
-    full = max(cells)[1].after
+    kept = report.kept
     rows = [
         (f"{dims:,}", f"{cell.before:.4f}", f"{cell.after:.4f}",
-         f"{cell.after / full:.1%}" if full else "", words.interval(cell.difference))
+         f"{kept[dims]:.1%}" if dims in kept else "", words.interval(cell.difference))
         for dims, cell in sorted(cells, reverse=True)
     ]  # fmt: skip
     columns = (
