@@ -17,7 +17,7 @@ from ragd_tune.plan import ModelFacts, Role
 from ragd_tune.training.facts import fitted
 from ragd_tune_cpu.base import facts_of, load_folder, transformer
 from ragd_tune_cpu.loss import has_fast_bf16
-from ragd_tune_cpu.session import quiet
+from ragd_tune_cpu.session import hushed, quiet
 
 if TYPE_CHECKING:
     from ragd_tune.backends import Dense
@@ -33,6 +33,7 @@ class Encoder:
         self._model: SentenceTransformer | None = model
         self._facts = facts
         self._dimension = dimension
+        self._spoke = False
 
     @property
     def facts(self) -> ModelFacts:
@@ -54,7 +55,10 @@ class Encoder:
         if not texts:
             return np.zeros((0, self._dimension), np.float32)
         facts = self._facts
-        with quiet(), torch.inference_mode():
+        # Libraries have their say once; afterwards a query does not wait for their loggers.
+        silence = hushed if self._spoke else quiet
+        self._spoke = True
+        with silence(), torch.inference_mode():
             vectors = self.model.encode(
                 list(texts),
                 prompt=facts.prompts.get(role, ""),
