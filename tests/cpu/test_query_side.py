@@ -105,8 +105,8 @@ def test_a_whole_model_serves_queries_beside_the_bare_base(lab: Any) -> None:
     apart, base = lab.load(plan, result, side="query"), lab.load(plan, max_length=32)
     queries = [lab.embed(model, TEXTS, "query") for model in (apart, both)]
     documents = [lab.embed(model, TEXTS) for model in (apart, base)]
-    np.testing.assert_allclose(*queries, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(*documents, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(queries[0], queries[1], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(documents[0], documents[1], rtol=0, atol=1e-6)
 
 
 def test_what_is_two_encoders_is_not_written_as_one_folder(lab: Any) -> None:
