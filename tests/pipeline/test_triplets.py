@@ -48,7 +48,9 @@ def test_the_negative_of_a_triplet_stands_in_its_row_and_counts_in_the_loss(
     machine: Machine, capsys: pytest.CaptureFixture[str], tmp_path: Path, suffix: str
 ) -> None:
     path = triplets(tmp_path, suffix)
-    made = plan(workshop(), Request(kind="bi-encoder", data=path, given={"base": machine.base}))
+    made = plan(
+        workshop(), Request(kind="bi-encoder", data=path, given={"base": str(machine.base)})
+    )
     wanted = {row[0]: row[2] for row in ROWS}
     for row in made.rows.train:
         assert row["negatives"] == [wanted[str(row["query"])]]
