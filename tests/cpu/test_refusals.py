@@ -109,7 +109,7 @@ def test_running_out_of_memory_says_what_would_fit(
     def greedy(*_: object) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 1 TB")
 
-    monkeypatch.setattr(loss, "embed", greedy)
+    monkeypatch.setattr(loss, "embed_columns", greedy)
     with pytest.raises(DoesNotFitError, match="batches of 4 rows") as refused:
         lab.train(lab.plan(lab.base()))
     assert "--batch-size 2" in refused.value.mend
