@@ -35,7 +35,8 @@ def train_and_prove(
     """Run ``planned``, prove it on the asked split, print, and return the exit code."""
     name, python = parameters.get("name"), parameters.get("python")
     split = str(parameters.get("split") or "test")
-    proves = not parameters.get("no_proof") and split in planned.data.qrels
+    judges = planned.data.judges(split, scored=planned.kind.serves == "embedder")
+    proves = judges and not parameters.get("no_proof")
     page = _page(parameters.get("report"), proves=proves)
     base, elsewhere = planned.plan.base, other(shop.store, parameters) if proves else None
     progress.say(f"base model: {base.name} from {base.source} ({base.path})")

@@ -200,6 +200,12 @@ class DataSet:
             changed, source=self.source, about=self.about, notes=self.notes, places=self.places
         )
 
+    def judges(self, split: str, *, scored: bool) -> bool:
+        """Say whether ``split`` can judge a model; scored pairs count only where ``scored``."""
+        if split in self.qrels:
+            return True
+        return scored and any(pair.split == split for pair in self.scored)
+
     def pairs(self, split: str) -> Iterator[Pair]:
         """Yield every relevant (query, document) of ``split``, in the order of the files."""
         for qid, judged in self.qrels.get(split, {}).items():

@@ -28,7 +28,13 @@ Floats = NDArray[np.float64]
 
 METRICS = ("ndcg@10", "mrr@10", "recall@10", "recall@100", "hit@1", "hit@3", "hit@10")
 
-_TITLES = {"ndcg": "nDCG", "mrr": "MRR", "recall": "Recall", "hit": "Hit"}
+_TITLES = {
+    "ndcg": "nDCG",
+    "mrr": "MRR",
+    "recall": "Recall",
+    "hit": "Hit",
+    "spearman": "Spearman's ρ",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

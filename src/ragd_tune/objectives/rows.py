@@ -42,7 +42,7 @@ _CHECKS = {
 class Objective:
     """What a backend minimises, and the rows that it is minimised over.
 
-    ``contrasts`` says whether the rows of a batch are each other's negatives: then a batch needs
+    ``contrasts`` says whether the rows of a batch are compared with each other: then a batch needs
     two rows at least, and those that would be false negatives of each other are kept apart.
     """
 

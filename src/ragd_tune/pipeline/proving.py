@@ -65,7 +65,7 @@ def prove(
     manifest = entry.manifest
     kind = shop.registry.kind(manifest.kind)
     judging = _judging(kind, options or {})
-    if split not in data.qrels:
+    if not data.judges(split, scored=kind.serves == "embedder"):
         raise DataError(
             f"{data.source}: there is no {split} split to prove anything on",
             mend="`ragd-tune data split` makes one",

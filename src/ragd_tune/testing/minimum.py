@@ -17,7 +17,7 @@ class Minimum:
     why: str
 
 
-_ENCODERS = ("contrastive", "late_interaction", "relevance")
+_ENCODERS = ("contrastive", "late_interaction", "relevance", "similarity")
 _TORCH: tuple[Device, ...] = ("cpu", "cuda", "mps")
 
 MINIMA = {

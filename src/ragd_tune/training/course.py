@@ -26,7 +26,7 @@ class Course:
         self.contrasts = contrasts
         self._epoch = lru_cache(maxsize=2)(self._make)
         if not self.epoch(0):
-            needs = "in-batch negatives need at least 2 rows about different passages"
+            needs = "rows are compared with each other: it takes 2 about different passages"
             raise DataError(
                 f"{len(rows)} training rows make no batch" + (f": {needs}" if contrasts else ""),
                 mend="add pairs to the training split",

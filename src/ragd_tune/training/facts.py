@@ -47,7 +47,7 @@ def dimensions(plan: TrainPlan, full: int) -> tuple[int, ...]:
 
     :raises UsageError: one is larger than the model's vectors.
     """
-    wanted = plan.options["matryoshka_dims"]
+    wanted = plan.options.get("matryoshka_dims", ())
     assert isinstance(wanted, tuple)
     if not wanted:
         return ()

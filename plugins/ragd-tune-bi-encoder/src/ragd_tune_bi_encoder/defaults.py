@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     from ragd_tune.kinds import Profile
     from ragd_tune.options import Value
 
-LEARNING_RATES = {"full": 1e-4, "lora": 1e-3}
-"""Peak rates. New low-rank matrices start at 0 and take ten times the rate of trained weights."""
+LEARNING_RATES = {"full": 1e-4, "lora": 1e-3, "map": 1e-3}
+"""Peak rates. New matrices start at 0 and take ten times the rate of trained weights.
+
+``map``, the side ``query`` and the objective ``similarity`` were not measured.
+"""
 
 OTHERWISE = 1e-4
 

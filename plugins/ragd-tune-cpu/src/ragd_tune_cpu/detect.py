@@ -10,7 +10,7 @@ from ragd_tune.options import Option
 from ragd_tune.plan import Device
 from ragd_tune.training.devices import has_cuda
 
-OBJECTIVES = ("contrastive", "late_interaction", "relevance")
+OBJECTIVES = ("contrastive", "late_interaction", "relevance", "similarity")
 TUNINGS = ("full", "lora")
 LM_TUNINGS = ("full", "lora", "dora")
 FORMATS = ("base", "full", "peft")

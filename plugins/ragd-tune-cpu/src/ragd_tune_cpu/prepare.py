@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import torch
 from sentence_transformers import SentenceTransformer
 
 from ragd_tune.objectives import Rows
@@ -18,6 +20,7 @@ from ragd_tune_cpu.base import facts_of, load_folder
 from ragd_tune_cpu.collate import Collator
 from ragd_tune_cpu.loop import optimizer
 from ragd_tune_cpu.session import seed_everything
+from ragd_tune_cpu.similarity import ScoredPairs, similarity
 from ragd_tune_cpu.trainee import Trainee
 
 
@@ -35,10 +38,10 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
         from ragd_tune_cpu.query.prepare import prepare as query
 
         return query(plan, rows)
-    return _contrastive(plan, rows)
+    return _dense(plan, rows)
 
 
-def _contrastive(plan: TrainPlan, rows: Rows) -> Trainee:
+def _dense(plan: TrainPlan, rows: Rows) -> Trainee:
     model = load_folder(plan.base.path, name=plan.base.name, device=plan.device)
     facts = _facts(model, plan)
     loss.cheap_attention(model)
@@ -53,17 +56,27 @@ def _contrastive(plan: TrainPlan, rows: Rows) -> Trainee:
         else:
             lora.save(wrapped, out, plan.base)
 
-    length, negatives = training_length(plan), plan.integer("negatives")
-    collate = partial(Collator, model, facts=facts, negatives=negatives, length=length)
+    collator, lossy = _LEARNT[plan.objective]
+    length, negatives = training_length(plan), plan.options.get("negatives", 0)
+    assert isinstance(negatives, int)
+    collate = partial(collator, model, facts=facts, negatives=negatives, length=length)
     return Trainee(
         model=model,
         facts=facts,
-        loss=loss.contrastive(model, plan),
+        loss=lossy(model, plan),
         adamw=optimizer(model, plan),
         train=collate(rows.train),
         dev=collate(rows.dev),
         save=save,
     )
+
+
+_Loss = Callable[[SentenceTransformer, TrainPlan], torch.nn.Module]
+_LEARNT: Mapping[str, tuple[type[Collator], _Loss]] = {
+    "contrastive": (Collator, loss.contrastive),
+    "similarity": (ScoredPairs, similarity),
+}
+"""What makes the batches, and the loss over them, of each objective with one vector a text."""
 
 
 def _facts(model: SentenceTransformer, plan: TrainPlan) -> ModelFacts:

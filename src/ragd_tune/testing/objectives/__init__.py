@@ -14,9 +14,11 @@ from ragd_tune.testing.objectives.checks import Checks, Outputs
 from ragd_tune.testing.objectives.contrastive import Contrastive
 from ragd_tune.testing.objectives.late_interaction import LateInteraction
 from ragd_tune.testing.objectives.relevance import Relevance
+from ragd_tune.testing.objectives.similarity import Similarity
 
 COVERED: Mapping[str, Checks] = {
-    one.objective: one for one in (CausalLM(), Contrastive(), LateInteraction(), Relevance())
+    one.objective: one
+    for one in (CausalLM(), Contrastive(), LateInteraction(), Relevance(), Similarity())
 }
 """By the objective's id."""
 
