@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,14 @@ def no_other_domain(monkeypatch: pytest.MonkeyPatch) -> None:
     A test of forgetting takes the variable away again.
     """
     monkeypatch.setenv("RAGD_TUNE_NO_FORGETTING", "1")
+
+
+@pytest.fixture(autouse=True)
+def no_plugins_of_another_test() -> None:
+    """Let the command line look for plugins anew: the test before may have switched some off."""
+    train = sys.modules.get("ragd_tune.cli.train")
+    if train is not None:
+        train._registry.cache_clear()
 
 
 @pytest.fixture(scope="session")
