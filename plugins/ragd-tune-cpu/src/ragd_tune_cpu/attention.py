@@ -4,14 +4,16 @@ PyTorch's fused attention runs forward well on a CPU, and in bfloat16 backward w
 processor's matrix instructions: that was 44% of a training step of MiniLM. Here the way back is
 five matrix products, with the probabilities computed again from queries and keys (as in
 FlashAttention, Dao et al. 2022, arXiv 2205.14135), a few texts at a time, so that they stay in the
-processor's cache. CPU-milliseconds forward and backward, 12 heads, one thread:
+processor's cache. CPU-milliseconds forward and backward, 12 heads, one thread, by
+``python benchmarks/attention.py`` beside other work:
 
 ====================  ==========  ====
 texts × tokens, bf16  PyTorch's   ours
 ====================  ==========  ====
-32 × 32               31          4
-16 × 128              85          31
-4 × 512               73          90
+32 × 32               46          11
+16 × 128              84          31
+8 × 256               66          69
+4 × 512               94          158
 ====================  ==========  ====
 """
 
