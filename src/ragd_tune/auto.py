@@ -149,12 +149,10 @@ def _enough(
 
 
 def _documents(generated: Generated) -> float:
-    """Return (Σ n)² / Σ n² for the test questions of each document: how many equal ones they weigh.
+    """Return how many equal documents the test questions weigh as much as."""
+    from ragd_tune.evaluate.significance import effective_clusters
 
-    As in :mod:`ragd_tune.evaluate.significance`.
-    """
-    sizes = Counter(generated.data.clusters("test").values()).values()
-    return sum(sizes) ** 2 / sum(size**2 for size in sizes) if sizes else 0.0
+    return effective_clusters([*Counter(generated.data.clusters("test").values()).values()])
 
 
 def _questions(shop: Workshop, wish: Wish, say: Callable[[str], None]) -> tuple[Generated, str]:

@@ -141,15 +141,21 @@ def test_new_thresholds_for_the_active_adapter_are_taken_back_alone(
     assert shop.store.active("embedder") is None
 
 
-def test_a_rollback_tells_which_documents_only_the_new_index_has(
-    bench: Any, shop: Workshop, config: Path
-) -> None:
+def activated_with_a_document_since(bench: Any, shop: Workshop, config: Path) -> Any:
+    """Activate an adapter, and return the new index with one document that came after that."""
     bench.train("mine")
     activate(shop, "mine")
     written = configfile.parse(config.read_bytes(), "c")
     found = get_embedder(written, home=shop.store.root, registry=bench.registry)
     new = type(bench.index)(bench.home / ".ragd" / written["storage"]["chroma_dir"])
     new.add("since", ["indexed after the switch"], found.embed)
+    return new
+
+
+def test_a_rollback_tells_which_documents_only_the_new_index_has(
+    bench: Any, shop: Workshop, config: Path
+) -> None:
+    activated_with_a_document_since(bench, shop, config)
     _, notes = hosting.roll_back(shop)
     assert notes == ("indexed since the activation, so index again: since",)
 
@@ -307,12 +313,7 @@ def test_an_index_made_ahead_makes_the_activation_quick(bench: Any, shop: Worksh
 def test_catching_up_adds_what_is_missing_and_keeps_what_came_since(
     bench: Any, shop: Workshop, config: Path
 ) -> None:
-    bench.train("mine")
-    activate(shop, "mine")
-    written = configfile.parse(config.read_bytes(), "c")
-    found = get_embedder(written, home=shop.store.root, registry=bench.registry)
-    new = type(bench.index)(bench.home / ".ragd" / written["storage"]["chroma_dir"])
-    new.add("since", ["indexed after the switch"], found.embed)
+    new = activated_with_a_document_since(bench, shop, config)
     base = bench.embedder()
     bench.index.add("late", ["late"], lambda some: base.embed_documents(some).tolist())
     told = host_index.reindex(shop)

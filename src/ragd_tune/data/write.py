@@ -61,15 +61,23 @@ def write(
     return folder
 
 
+def must_be_free(folder: Path, force: bool) -> None:
+    """Refuse a folder that holds something, unless ``force``: before hours are spent on it.
+
+    :raises UsageError: names the folder.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        mend = "name another folder, or give --force to replace it"
+        raise UsageError(f"{folder} is there already", mend=mend)
+
+
 def _may_replace(folder: Path, force: bool, tables: Tables) -> None:
     if not folder.exists() and not folder.is_symlink():
         return
     if folder.is_symlink() or not folder.is_dir():
         raise UsageError(f"{folder} is there and is no folder", mend="name another folder")
+    must_be_free(folder, force)
     names = sorted(path.name for path in folder.iterdir())
-    if names and not force:
-        mend = "name another folder, or give --force to replace it"
-        raise UsageError(f"{folder} is there already", mend=mend)
     brought = {f"{name}{ending}" for name in tables for ending in ("", ".gz")}
     others = [name for name in names if name not in _OURS | brought]
     others += [f"qrels/{path.name}" for path in _qrels(folder) if path.suffix != ".tsv"]

@@ -62,21 +62,30 @@ def keywords(
     return made
 
 
-def hybrid(by_meaning: Sequence[Found], by_words: Sequence[Found], depth: int) -> list[Found]:
+def hybrid(meant: Sequence[Found], keyed: Sequence[Found], depth: int) -> list[Found]:
     """Return what ragd's score makes of both: 0.7 · (1 + cos) / 2 + 0.3 · min(1, BM25 / 10).
 
     A passage that one side did not find gets nothing from that side.
     """
-    return [_mixed(one, two, depth) for one, two in zip(by_meaning, by_words, strict=True)]
+    return [_mixed(one, two, depth) for one, two in zip(meant, keyed, strict=True)]
+
+
+def by_meaning(cosine: float) -> float:
+    """Return the part of ragd's score that a cosine makes."""
+    return DENSE_SHARE * (1.0 + cosine) / 2.0
+
+
+def by_words(bm25: float, ceiling: float = BM25_CEILING) -> float:
+    """Return the part of ragd's score that BM25 makes."""
+    return (1.0 - DENSE_SHARE) * min(1.0, bm25 / ceiling)
 
 
 def _mixed(meaning: Found, keyed: Found, depth: int) -> Found:
     total: dict[int, float] = {}
     for index, cosine in zip(meaning.indices.tolist(), meaning.scores.tolist(), strict=True):
-        total[index] = DENSE_SHARE * (1.0 + cosine) / 2.0
+        total[index] = by_meaning(cosine)
     for index, score in zip(keyed.indices.tolist(), keyed.scores.tolist(), strict=True):
-        part = (1.0 - DENSE_SHARE) * min(1.0, score / BM25_CEILING)
-        total[index] = total.get(index, 0.0) + part
+        total[index] = total.get(index, 0.0) + by_words(score)
     best = sorted(total, key=lambda index: (-total[index], index))[:depth]
     scores = [total[index] for index in best]
     return Found(np.array(best, np.int64), np.array(scores, np.float32))

@@ -125,10 +125,16 @@ def paired_columns(
     )
 
 
+def effective_clusters(sizes: ArrayLike) -> float:
+    """Return (Σ n)² / Σ n² of the clusters' sizes: how many equal ones weigh as much (Kish)."""
+    found = np.asarray(sizes, np.float64)
+    return float(found.sum() ** 2 / (found**2).sum()) if len(found) else 0.0
+
+
 def _comparison(column: Floats, sizes: Floats, low: float, high: float, p: float) -> Comparison:
     mean = float(column.mean())
     mean = mean if abs(mean) >= _ZERO else 0.0
-    effective = float(sizes.sum() ** 2 / (sizes**2).sum())
+    effective = effective_clusters(sizes)
     wins, losses = int((column > _ZERO).sum()), int((column < -_ZERO).sum())
     reason = ""
     if effective < ENOUGH:

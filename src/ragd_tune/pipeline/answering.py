@@ -15,7 +15,8 @@ from ragd_tune.data.mine.tables import tables_of
 from ragd_tune.data.model import SPLITS
 from ragd_tune.data.raft import Example
 from ragd_tune.data.raft.files import row_of
-from ragd_tune.errors import DataError, UsageError
+from ragd_tune.data.write import must_be_free
+from ragd_tune.errors import DataError
 from ragd_tune.pipeline.asking import Asking, connect
 from ragd_tune.pipeline.workshop import Workshop
 
@@ -69,8 +70,7 @@ def answer_data(
     :raises NotInstalledError: nothing answers there, or bm25s is not here.
     :raises EndpointError: it refuses, or is gone in the middle.
     """
-    if out.exists() and any(out.iterdir()) and not force:
-        raise UsageError(f"{out} is there already", mend="name another folder, or give --force")
+    must_be_free(out, force)
     data = read(path)
     questions, side = _questions(data)
     # Questions want variety, answers want the words that stand there.

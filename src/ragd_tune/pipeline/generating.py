@@ -21,6 +21,7 @@ from ragd_tune.data.generate import (
     generate,
     sides,
 )
+from ragd_tune.data.write import must_be_free
 from ragd_tune.errors import DataError, NotInstalledError, UsageError
 from ragd_tune.pipeline.passages import library_of, passages_of
 from ragd_tune.pipeline.workshop import Workshop
@@ -166,9 +167,8 @@ def _check(asked: Generation) -> None:
             raise UsageError(
                 f"there is no {kind} {unknown[0]!r}", mend=f"one of {', '.join(known)}"
             )
-    if asked.out is not None and asked.out.exists() and not asked.force:
-        mend = "name another folder, or give --force to replace it"
-        raise UsageError(f"{asked.out} is there already", mend=mend)
+    if asked.out is not None:
+        must_be_free(asked.out, asked.force)
 
 
 def _name(asked: Generation) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ragd_tune.data import DataSet, read, write
 from ragd_tune.data.mine import Mined, Mining, mine
 from ragd_tune.data.mine.tables import tables_of, teacher_rows
+from ragd_tune.data.write import must_be_free
 from ragd_tune.errors import UsageError
 from ragd_tune.pipeline.teaching import scores_by, teaching
 from ragd_tune.pipeline.workshop import Workshop
@@ -58,8 +59,7 @@ def mine_data(
     unknown = sorted(set(asked.retrievers) - set(RETRIEVERS))
     if unknown or not asked.retrievers:
         raise UsageError(f"there is no retriever {unknown[:1]}", mend="use bm25, dense or both")
-    if out.exists() and any(out.iterdir()) and not force:
-        raise UsageError(f"{out} is there already", mend="name another folder, or give --force")
+    must_be_free(out, force)
     data = read(path)
     mined, by = _mined(shop, data, asked, base, adapter, teacher, offline=offline)
     return _written(data, path, out, asked, mined, by, force=force)

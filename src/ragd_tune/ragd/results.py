@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ragd_tune.evaluate.first_stage import by_meaning, by_words
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from ragd_tune.ragd.facts import HostConfig
     from ragd_tune.serve import Embedder
 
-SEMANTIC, KEYWORD = 0.7, 0.3
-"""Weights of ragd's hybrid search, which 1.0.10 does not take from its configuration."""
 FUSION = 60
 """ragd's constant of reciprocal rank fusion: a chunk at rank r of one side gets 1 / (60 + r)."""
 QUESTIONS, PASSAGES = 300, 2000
@@ -103,8 +103,8 @@ def search(
     cosines, places = nearest.result()
     told: tuple[list[float], list[float]] = ([], [])
     for row, question in enumerate(drawn.questions):
-        meaning = list(zip(places[row].tolist(), cosines[row].tolist(), strict=True))
-        for place, score in fused(meaning, words.get(question, ()), facts):
+        meant = list(zip(places[row].tolist(), cosines[row].tolist(), strict=True))
+        for place, score in fused(meant, words.get(question, ()), facts):
             told[drawn.passages[place] not in drawn.right[question]].append(score)
     right, others = (np.array(one, np.float64) for one in told)
     return Results(right=right, others=others, questions=len(drawn.questions))
@@ -130,11 +130,10 @@ def fused(
     scores: dict[int, float] = {}
     for rank, (place, cosine) in enumerate(meaning, start=1):
         ranks[place] = 1 / (FUSION + rank)
-        scores[place] = SEMANTIC * (1 + cosine) / 2
+        scores[place] = by_meaning(cosine)
     for rank, (place, bm25) in enumerate(words, start=1):
         ranks[place] = ranks.get(place, 0.0) + 1 / (FUSION + rank)
-        part = KEYWORD * min(1.0, bm25 / facts.divisor)
-        scores[place] = scores.get(place, 0.0) + part
+        scores[place] = scores.get(place, 0.0) + by_words(bm25, facts.divisor)
     for place in sorted(ranks, key=lambda one: -ranks[one])[: facts.limit]:
         yield place, scores[place]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +20,7 @@ from ragd_tune.data.generate.answers import (
 )
 from ragd_tune.data.generate.model_made import LEAST_SCORE
 from ragd_tune.data.generate.prompts import JUDGE_SCHEMA, verdict_in
-from ragd_tune.data.journal import Journal
-from ragd_tune.data.llm import Budget, Endpoint, Job, Outcome, ask_all
+from ragd_tune.data.llm import Budget, Endpoint, Job, Keeper, Outcome
 from ragd_tune.data.raft import Example
 
 Progress = Callable[[str, float], None]
@@ -61,40 +60,42 @@ def answer_by_model(
 
     :raises EndpointError: the endpoint refuses or is gone; what came is kept.
     """
-    work = _Work(endpoint, folder, workers, budget, progress)
+    keeper = Keeper(
+        endpoint=endpoint, folder=folder, workers=workers, budget=budget, progress=progress
+    )
     jobs = {
         qid: Job(
             key=qid, messages=ask_answer(one.question, list(one.oracle.values())), schema=SCHEMA
         )
         for qid, one in asked.items()
     }
-    told, outcome = work.ask("answers", jobs, answer_in)
+    on = [[key, list(job.messages)] for key, job in jobs.items()]
+    told, outcome = keeper.ask("answers", _digest(keeper, on), jobs, answer_in)
     examples: dict[str, Example] = {}
     dropped: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
     for qid, made in told.items():
-        one = asked[qid]
-        example, why = example_of(one.question, list(one.oracle), list(one.oracle.values()), made)
+        one, said = asked[qid], made if isinstance(made, dict) else None
+        example, why = example_of(one.question, list(one.oracle), list(one.oracle.values()), said)
         if example is None:
             dropped[why] += 1
         else:
             examples[qid] = example
     if judged:
-        examples, worse = _judged(work, examples, outcome)
+        examples, worse = _judged(keeper, examples, outcome)
         dropped["judge"] += worse
     return Answered(examples=examples, dropped=dict(dropped), outcome=outcome)
 
 
 def _judged(
-    work: _Work, examples: Mapping[str, Example], outcome: Outcome
+    keeper: Keeper, examples: Mapping[str, Example], outcome: Outcome
 ) -> tuple[dict[str, Example], int]:
     """Return what the judge lets pass; an answer without a verdict passes, as with questions."""
-    work.endpoint.temperature = 0.0
     jobs = {}
     for qid, one in examples.items():
         messages = ask_judge(one)
-        key = f"{qid} {_digest(messages[1]['content'])}"
+        key = f"{qid} {_sha(messages[1]['content'])[:16]}"  # what it is about: answers change
         jobs[key] = Job(key=key, messages=messages, schema=JUDGE_SCHEMA)
-    told, took = work.ask("verdicts", jobs, verdict_in)
+    told, took = keeper.ask("verdicts", _digest(keeper, []), jobs, verdict_in)
     outcome.tokens += took.tokens
     outcome.failed += took.failed
     outcome.stopped = outcome.stopped or took.stopped
@@ -106,58 +107,15 @@ def _judged(
     return kept, len(examples) - len(kept)
 
 
-def _passes(verdict: Mapping[str, object] | None) -> bool:
-    if verdict is None:
+def _passes(verdict: object) -> bool:
+    if not isinstance(verdict, dict):
         return True
     return bool(verdict["answerable"]) and float(str(verdict["score"])) >= LEAST_SCORE
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _digest(keeper: Keeper, on: Sequence[object]) -> str:
+    return _sha(json.dumps([*keeper.settings, prompt_id(), *on], sort_keys=True))
 
 
-@dataclass(slots=True)
-class _Work:
-    """One run: whom to ask, how, and where answers are kept."""
-
-    endpoint: Endpoint
-    folder: Path
-    workers: int
-    budget: Budget
-    progress: Progress
-
-    def ask(
-        self,
-        what: str,
-        jobs: Mapping[str, Job],
-        parse: Callable[[str], Mapping[str, object] | None],
-    ) -> tuple[dict[str, Mapping[str, object] | None], Outcome]:
-        """Return what ``parse`` made of each answer (None: unusable), of those that were asked."""
-        header = {"asked": what, "id": self._id(what, jobs)}
-        path = self.folder / f"{what}-{header['id'][:16]}.jsonl"
-        with Journal(path, header) as journal:
-            outcome = ask_all(
-                self.endpoint,
-                list(jobs.values()),
-                journal,
-                parse,
-                workers=self.workers,
-                budget=self.budget,
-                progress=self.progress,
-            )
-            found = {key: journal.get(key)["made"] for key in jobs if key in journal}
-        return {key: made if isinstance(made, dict) else None for key, made in found.items()}, (
-            outcome
-        )
-
-    def _id(self, what: str, jobs: Mapping[str, Job]) -> str:
-        """Return what the answers depend on; the address is not part of it.
-
-        A verdict's key says what it is about, and the questions of verdicts change as answers come:
-        so their journal goes by the settings alone.
-        """
-        one = self.endpoint
-        told: list[object] = [one.model, one.temperature, one.max_tokens, one.seed, prompt_id()]
-        if what == "answers":
-            told += [[key, list(job.messages)] for key, job in jobs.items()]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

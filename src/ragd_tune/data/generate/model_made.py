@@ -21,8 +21,7 @@ from ragd_tune.data.generate.prompts import (
     verdict_in,
 )
 from ragd_tune.data.generate.recipes import drawn
-from ragd_tune.data.journal import Journal
-from ragd_tune.data.llm import Budget, Endpoint, Job, Outcome, ask_all
+from ragd_tune.data.llm import Budget, Endpoint, Job, Keeper, Outcome
 
 LEAST_SCORE = 6
 """Of a judge's 1 to 10; below, a question is dropped."""
@@ -47,36 +46,28 @@ def generate_by_model(
 
     :raises EndpointError: the endpoint refuses or is gone; what came is kept.
     """
-    jobs = [
-        Job(key=one.id, messages=ask_for(one, styles(one, per_chunk)), schema=SCHEMA)
+    jobs = {
+        one.id: Job(key=one.id, messages=ask_for(one, styles(one, per_chunk)), schema=SCHEMA)
         for one in chunks
-    ]
-    told = [_settings(endpoint), per_chunk, [chunk.place() for chunk in chunks]]
-    header = {"asked": "questions", "id": _digest(told, [chunk.text for chunk in chunks])}
-    path = folder / f"questions-{header['id'][:16]}.jsonl"
-    with Journal(path, header) as journal:
-        outcome = ask_all(
-            endpoint,
-            jobs,
-            journal,
-            questions_in,
-            workers=workers,
-            budget=budget,
-            progress=progress,
+    }
+    keeper = Keeper(
+        endpoint=endpoint, folder=folder, workers=workers, budget=budget, progress=progress
+    )
+    on = [_settings(keeper), per_chunk, [chunk.place() for chunk in chunks]]
+    digest = _digest(on, [chunk.text for chunk in chunks])
+    told, outcome = keeper.ask("questions", digest, jobs, questions_in)
+    made = [
+        Question(
+            chunk=chunk.id,
+            text=str(text),
+            style=str(style),
+            generator="llm",
+            model=endpoint.model,
+            prompt=prompt_id(),
         )
-        made = [
-            Question(
-                chunk=chunk.id,
-                text=str(text),
-                style=str(style),
-                generator="llm",
-                model=endpoint.model,
-                prompt=prompt_id(),
-            )
-            for chunk in chunks
-            if chunk.id in journal
-            for style, text in _pairs(journal.get(chunk.id)["made"])[:per_chunk]
-        ]
+        for chunk in chunks
+        for style, text in _pairs(told.get(chunk.id))[:per_chunk]
+    ]
     return made, outcome
 
 
@@ -113,18 +104,9 @@ def judge(
         key: Job(key=key, messages=ask_judge(known[one.chunk], one.text), schema=JUDGE_SCHEMA)
         for key, one in zip(keys, questions, strict=True)
     }
-    header = {"asked": "judge", "id": _digest([_settings(cold)], [])}
-    with Journal(folder / f"judge-{header['id'][:16]}.jsonl", header) as journal:
-        outcome = ask_all(
-            cold,
-            list(jobs.values()),
-            journal,
-            verdict_in,
-            workers=workers,
-            budget=budget,
-            progress=progress,
-        )
-        verdicts = [journal.get(key)["made"] if key in journal else None for key in keys]
+    keeper = Keeper(endpoint=cold, folder=folder, workers=workers, budget=budget, progress=progress)
+    found, outcome = keeper.ask("judge", _digest([_settings(keeper)], []), jobs, verdict_in)
+    verdicts = [found.get(key) for key in keys]
     scored, dropped = [], {}
     for number, (one, told) in enumerate(zip(questions, verdicts, strict=True)):
         score = float(told["score"]) if isinstance(told, dict) else None
@@ -136,15 +118,8 @@ def judge(
     return scored, dropped, outcome
 
 
-def _settings(endpoint: Endpoint) -> list[object]:
-    """Return what the answers depend on; the address is not part of it."""
-    return [
-        endpoint.model,
-        endpoint.temperature,
-        endpoint.max_tokens,
-        endpoint.seed,
-        prompt_id(),
-    ]
+def _settings(keeper: Keeper) -> list[object]:
+    return [*keeper.settings, prompt_id()]
 
 
 def _digest(told: object, texts: Sequence[str]) -> str:
