@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -165,4 +166,6 @@ def test_a_proof_on_generated_questions_says_so_wherever_it_is_shown(
     assert told["questions"] == "generated questions"
     assert told["proof"]["sentence"].startswith("On generated questions: ")
     cli.run(["adapters", "show", "own"])
-    assert "generated questions" in capsys.readouterr().out.lower()
+    told = capsys.readouterr().out.lower()
+    assert "generated questions" in told
+    assert re.search(r"trained by +fake", told)

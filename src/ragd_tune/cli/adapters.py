@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -101,11 +101,23 @@ def show(adapter: str, *, as_json: bool) -> None:
         return
     rows = [("id", entry.id), ("names", ", ".join(entry.names)), ("path", str(entry.path))]
     rows += [(name, value) for name, value in manifest.items() if name != "files"]
+    made: dict[str, Any] = next(
+        (one["payload"] for one in records if one["type"] == "provenance"), {}
+    )
+    rows += [("trained by", made.get("plan", {}).get("backend", "unknown: it came from elsewhere"))]
     rows += [("proof", proof_of(store, entry.id))]
     table("Adapter", ("what", "value"), rows)
     files = entry.manifest.files.items()
     table("Files", ("file", "size", "sha256"), ((n, size(f.size), f.sha256) for n, f in files))
     table("Records", ("number", "type", "at"), ((r["number"], r["type"], r["at"]) for r in records))
+
+
+def _trainer(records: list[dict[str, Any]]) -> str:
+    """Return the backend that made an adapter, as its records say."""
+    for one in records:
+        if one["type"] == "provenance":
+            return str(one["payload"]["plan"]["backend"])
+    return "unknown: it came from elsewhere"
 
 
 @adapters.command()
