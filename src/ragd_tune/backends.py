@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
+from ragd_tune.errors import TuneError
 from ragd_tune.options import Option
 from ragd_tune.plan import BaseModel, Device, ModelFacts, Side
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 
 Precision = Literal["fp32", "auto"]
+Net = TypeVar("Net")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -74,6 +77,8 @@ class Backend:
     ``detect`` answers in milliseconds (``find_spec`` and cheap probes) and never raises.
     ``options`` are its own, in its namespace: ``mlx.compile`` for the backend ``mlx``. ``spreads``
     names the objectives that it trains in several processes at once (the option ``processes``).
+    ``bits`` are the ways in which it can hold a base in few bits (see
+    :mod:`ragd_tune.interchange.quantised`): an adapter that was trained on one fits no other.
     """
 
     name: str
@@ -83,6 +88,7 @@ class Backend:
     detect: Callable[[], Availability]
     options: tuple[Option, ...] = field(default=())
     spreads: tuple[str, ...] = ()
+    bits: tuple[str, ...] = ()
 
 
 def train_cells(
@@ -163,6 +169,38 @@ class Model(Protocol):
     def close(self) -> None:
         """Give the memory back."""
         ...
+
+
+class Handle(Generic[Net]):
+    """A :class:`Model` for backends to build on: what was loaded, until it is closed."""
+
+    def __init__(self, model: Net, facts: ModelFacts) -> None:
+        self._model: Net | None = model
+        self._facts = facts
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What was loaded."""
+        return self._facts
+
+    @property
+    def model(self) -> Net:
+        """The loaded model.
+
+        :raises TuneError: it was closed.
+        """
+        if self._model is None:
+            raise TuneError("this model was closed")
+        return self._model
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._model = None
+        gc.collect()
+        self._freed()
+
+    def _freed(self) -> None:
+        """Have the framework give back what it keeps for later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

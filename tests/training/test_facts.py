@@ -6,6 +6,7 @@ import pytest
 
 from ragd_tune.backends import LoadRequest
 from ragd_tune.errors import UsageError
+from ragd_tune.interchange.quantised import nf4
 from ragd_tune.objectives import Rows
 from ragd_tune.options import Value
 from ragd_tune.plan import BaseModel, ModelFacts, TrainPlan
@@ -62,7 +63,7 @@ def test_a_language_model_has_its_rows_system_text_and_its_four_bits(tuning: str
             Rows(objective="causal_lm", train=rows),
             max_length=64,
             chat=True,
-            computed_in="bfloat16",
+            bits=nf4(tuning, "bfloat16"),
         )
 
     assert made("be short", "be short").prompts == {"system": "be short"}

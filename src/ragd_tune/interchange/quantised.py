@@ -14,6 +14,7 @@ from ragd_tune.errors import BaseMismatchError
 if TYPE_CHECKING:
     from ragd_tune.backends import LoadRequest
     from ragd_tune.choose import Offer
+    from ragd_tune.options import Value
     from ragd_tune.plan import ModelFacts
 
 NF4 = "nf4-double"
@@ -22,11 +23,13 @@ NF4 = "nf4-double"
 MLX = "mlx-affine-4-64"
 """MLX's groups of 64 weights, each with a scale and a bias of its own."""
 
-MADE_BY: Mapping[str, tuple[str, ...]] = {NF4: ("cpu", "unsloth"), MLX: ("mlx",)}
-"""The backends that make these bits, by their name in a manifest."""
-
 KEYS = ("quantised", "quantised_base", "computed_in")
 """What the settings of a model say of its bits, and the note beside an adapter's weights too."""
+
+
+def nf4(tuning: str, computed_in: str) -> dict[str, Value]:
+    """Return what a model's settings say after ``tuning``: few bits where that was ``qlora``."""
+    return {"quantised": NF4, "computed_in": computed_in} if tuning == "qlora" else {}
 
 
 def note(settings: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -39,8 +42,8 @@ def note(settings: Mapping[str, object]) -> Mapping[str, object] | None:
 def makers(offers: Iterable[Offer], facts: ModelFacts | None) -> list[Offer]:
     """Leave the offers of backends that make the bits of ``facts``; all, if none of them does."""
     every = list(offers)
-    names = MADE_BY.get(str(facts.settings.get("quantised")), ()) if facts else ()
-    return [one for one in every if one.backend.name in names] or every
+    bits = facts.settings.get("quantised") if facts else None
+    return [one for one in every if bits and bits in one.backend.bits] or every
 
 
 def told(request: LoadRequest) -> Mapping[str, object]:
@@ -70,19 +73,14 @@ def bits_of(request: LoadRequest, backend: str, *, makes: Collection[str]) -> st
 def _others(
     request: LoadRequest, backend: str, bits: str, numbers: str, makes: Collection[str]
 ) -> BaseMismatchError:
-    whose = MADE_BY.get(bits, ())
-    known = f", as the backend {whose[0]} makes them" if whose else ""
     exact = f", with the fingerprint {numbers[:12]}" if numbers else ""
     own = f"makes {' and '.join(sorted(makes))}" if makes else "makes none"
-    name = request.adapter.name if request.adapter else "the adapter"
-    mend = "train it again with --tuning lora, which fits the base itself"
-    if whose:
-        mend = (
-            f"ragd-tune adapters export {name[:12]} OUT --format folder --backend {whose[0]} "
-            f"writes it as a whole model, with the base that it fits; or {mend}"
-        )
+    name = request.adapter.name[:12] if request.adapter else "the adapter"
     return BaseMismatchError(
-        f"{request.adapter}: was trained on {request.base.name} in four bits ({bits}{known}"
-        f"{exact}), and the backend {backend} {own}: on other numbers it would answer wrongly",
-        mend=mend,
+        f"{request.adapter}: was trained on {request.base.name} in four bits ({bits}{exact}), and "
+        f"the backend {backend} {own}: on other numbers it would answer wrongly",
+        mend=f"install the backend that trained it (ragd-tune adapters show {name} names it): it "
+        f"loads the adapter, and ragd-tune adapters export {name} OUT --format folder writes it as "
+        "a whole model with the base that it fits; or train it again with --tuning lora, which "
+        "fits the base itself",
     )

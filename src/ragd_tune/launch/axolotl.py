@@ -14,6 +14,7 @@ from pathlib import Path
 from ragd_tune.backends import Availability, Backend, train_cells
 from ragd_tune.choose import Offer
 from ragd_tune.errors import InterruptedRunError, NotInstalledError, UsageError, WorkerError
+from ragd_tune.interchange.quantised import nf4
 from ragd_tune.launch import files
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Event, ModelFacts, TrainPlan, TrainResult
@@ -211,5 +212,5 @@ def _facts(plan: TrainPlan, rows: Rows) -> ModelFacts:
         rows,
         max_length=known if isinstance(known, int) else plan.integer("max_length"),
         chat=files.writes_chat(plan),
-        computed_in="bfloat16",
+        bits=nf4(plan.tuning, "bfloat16"),
     )

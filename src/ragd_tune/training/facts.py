@@ -61,26 +61,24 @@ def dimensions(plan: TrainPlan, full: int) -> tuple[int, ...]:
 
 
 def of_language(
-    plan: TrainPlan, rows: Rows, *, max_length: int, chat: bool, computed_in: str
+    plan: TrainPlan, rows: Rows, *, max_length: int, chat: bool, bits: Mapping[str, Value]
 ) -> ModelFacts:
     """Return what a language model will be that ``plan`` trained on ``rows``.
 
     The system text is a prompt of the model where all rows have the same one. An adapter that was
-    trained on a four-bit base fits that base, and not the one that it was made from: so the
-    quantisation, and what it is computed in, are part of what it is.
+    trained on a base in few ``bits`` fits that base, and not the one that it was made from: so
+    these are part of what it is (see :mod:`ragd_tune.interchange.quantised`); empty without any.
     """
     systems = {str(row.get("system") or "") for row in rows.train}
-    settings: dict[str, Value] = {
-        "chat_template": chat,
-        "trained_length": plan.integer("max_length"),
-    }
-    if plan.tuning == "qlora":
-        settings |= {"quantised": "nf4-double", "computed_in": computed_in}
     return ModelFacts(
         max_length=max_length,
         normalise=False,
         prompts={"system": systems.pop()} if len(systems) == 1 and systems != {""} else {},
-        settings=settings,
+        settings={
+            "chat_template": chat,
+            "trained_length": plan.integer("max_length"),
+            **bits,
+        },
     )
 
 

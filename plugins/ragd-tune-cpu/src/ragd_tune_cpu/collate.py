@@ -10,6 +10,7 @@ import torch
 from sentence_transformers.base import BaseModel as Network
 
 from ragd_tune.objectives import Row
+from ragd_tune.objectives.reading import negatives
 from ragd_tune.plan import ModelFacts, Role
 from ragd_tune_cpu.base import transformer
 
@@ -46,15 +47,10 @@ class Collator:
             return {"idle": torch.zeros(1)}  # the trainer refuses to be given nothing
         made = self._column("query", "query", [str(row["query"]) for row in rows])
         made |= self._column("positive", "document", [str(row["positive"]) for row in rows])
-        negatives = [text for row in rows for text in self._negatives(row)]
-        if negatives:
-            made |= self._column("negative", "document", negatives)
+        further = [text for row in rows for text in negatives(row, self.negatives)]
+        if further:
+            made |= self._column("negative", "document", further)
         return made
-
-    def _negatives(self, row: Row) -> list[str]:
-        found = row.get("negatives") or []
-        assert isinstance(found, list)
-        return found[: self.negatives]
 
     def _column(self, name: str, role: Role, texts: list[str]) -> dict[str, Any]:
         prompt = self.facts.prompts.get(role) or None

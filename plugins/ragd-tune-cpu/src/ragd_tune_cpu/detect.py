@@ -6,6 +6,7 @@ import platform
 from importlib.util import find_spec
 
 from ragd_tune.backends import Availability, Backend, serve_cells, train_cells
+from ragd_tune.interchange.quantised import NF4
 from ragd_tune.options import Option
 from ragd_tune.plan import Device
 from ragd_tune.training.devices import has_cuda
@@ -61,6 +62,7 @@ BACKEND = Backend(
     serve_cells=serve_cells(FORMATS, (*OBJECTIVES, "causal_lm"), DEVICES)
     | serve_cells(QUERY_FORMATS, ("contrastive",), DEVICES, sides=("query",)),
     detect=detect,
+    bits=(NF4,),
     spreads=("contrastive",),
     options=(
         Option(

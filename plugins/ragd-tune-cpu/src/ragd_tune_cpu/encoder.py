@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +11,11 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from ragd_tune.backends import LoadRequest
-from ragd_tune.errors import TuneError
 from ragd_tune.plan import ModelFacts, Role
 from ragd_tune.training.facts import fitted
 from ragd_tune_cpu.base import facts_of, load_folder, transformer
 from ragd_tune_cpu.loss import has_fast_bf16
-from ragd_tune_cpu.session import hushed, quiet
+from ragd_tune_cpu.session import TorchHandle, hushed, quiet
 
 if TYPE_CHECKING:
     from ragd_tune.backends import Dense
@@ -26,29 +24,13 @@ TOKENS_AT_ONCE = 16_384
 """Tokens of one forward pass at most: bounds the activations at any text length."""
 
 
-class Encoder:
+class Encoder(TorchHandle[SentenceTransformer]):
     """A loaded model; :attr:`facts` says what it is."""
 
     def __init__(self, model: SentenceTransformer, facts: ModelFacts, *, dimension: int) -> None:
-        self._model: SentenceTransformer | None = model
-        self._facts = facts
+        super().__init__(model, facts)
         self._dimension = dimension
         self._spoke = False
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What was loaded."""
-        return self._facts
-
-    @property
-    def model(self) -> SentenceTransformer:
-        """The loaded model.
-
-        :raises TuneError: it was closed.
-        """
-        if self._model is None:
-            raise TuneError("this model was closed")
-        return self._model
 
     def embed(self, texts: Sequence[str], role: Role) -> Dense:
         """Return float32 vectors of shape (n, dimension); (0, dimension) for no texts."""
@@ -70,13 +52,6 @@ class Encoder:
                 task=role,
             )
         return np.ascontiguousarray(vectors, dtype=np.float32)
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._model = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def load(request: LoadRequest) -> Encoder:

@@ -108,7 +108,12 @@ def merge(model: Network, adapter: Path) -> None:
 
 
 def put(model: Network, adapter: Path) -> Any:
-    """Put the adapter in ``adapter`` beside the weights of ``model``; return PEFT's wrapper.
+    """Put the adapter in ``adapter`` on the encoder of ``model``; as :func:`beside`."""
+    return beside(_encoder(model), adapter)
+
+
+def beside(module: Any, adapter: Path) -> Any:
+    """Put the adapter in ``adapter`` beside the weights of ``module``; return PEFT's wrapper.
 
     :raises TuneError: a tensor is missing, or one is left over: it was made for another base.
     """
@@ -119,17 +124,14 @@ def put(model: Network, adapter: Path) -> Any:
     config = PeftConfig.from_pretrained(str(adapter))
     assert isinstance(config, LoraConfig)
     config.base_model_name_or_path = None  # the core has compared fingerprints; names say less
-    inner = _encoder(model)
     try:
         with quiet():
-            wrapped = get_peft_model(inner, config)
+            wrapped: Any = get_peft_model(module, config)
             tensors = load_file(adapter / WEIGHTS)
-            wanted = set(get_peft_model_state_dict(wrapped))
-            if wanted != set(tensors):
-                odd = sorted(wanted ^ set(tensors))[0]
-                raise TuneError(
-                    f"{adapter}: does not fit this base ({odd})", mend="look at its base"
-                )
+            odd = sorted(set(get_peft_model_state_dict(wrapped)) ^ set(tensors))
+            if odd:
+                mend = "look at its base"
+                raise TuneError(f"{adapter}: does not fit this base ({odd[0]})", mend=mend)
             set_peft_model_state_dict(wrapped, tensors)
     except (ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise TuneError(f"{adapter}: does not fit this base: {error}") from error

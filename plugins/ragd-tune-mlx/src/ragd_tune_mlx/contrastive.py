@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
-from ragd_tune.errors import UsageError
-from ragd_tune.objectives import Row, Rows
+from ragd_tune.objectives import Rows
+from ragd_tune.objectives.reading import negatives
 from ragd_tune.plan import ModelFacts, Role, TrainPlan
 from ragd_tune_mlx.embedder import Embedder, unit
 from ragd_tune_mlx.tokens import Tokenizer, Tokens
@@ -39,11 +39,11 @@ class Contrastive:
     def pieces(self, part: str, indices: Sequence[int]) -> list[Batch]:
         """Return the tokens of a batch as one piece: every passage is contrasted with all."""
         rows = [self._rows[part][i] for i in indices]
-        negatives = [text for row in rows for text in negatives_of(row, self._negatives)]
+        further = [text for row in rows for text in negatives(row, self._negatives)]
         made = Batch(
             query=self._tokens([str(row["query"]) for row in rows], "query"),
             positive=self._tokens([str(row["positive"]) for row in rows], "document"),
-            negative=self._tokens(negatives, "document") if negatives else None,
+            negative=self._tokens(further, "document") if further else None,
         )
         return [made]
 
@@ -64,32 +64,11 @@ class Contrastive:
         return mx.mean(mx.stack(losses))
 
     def _softmax(self, queries: mx.array, passages: mx.array) -> mx.array:
-        logits = unit(queries) @ unit(passages).T * self._scale
-        mine = mx.arange(logits.shape[0])
-        right = mx.take_along_axis(logits, mine[:, None], axis=1)[:, 0]
-        return mx.mean(mx.logsumexp(logits, axis=1) - right)
+        return in_batch(unit(queries) @ unit(passages).T * self._scale)
 
 
-def negatives_of(row: Row, count: int) -> list[str]:
-    """Return the first ``count`` explicit negatives of a row; there may be fewer."""
-    found = row.get("negatives") or []
-    assert isinstance(found, list)
-    return found[:count]
-
-
-def dimensions(plan: TrainPlan, full: int) -> tuple[int, ...]:
-    """Return the dimensions to train, descending, the full one included; () without Matryoshka.
-
-    :raises UsageError: one is larger than the model's vectors.
-    """
-    wanted = plan.options["matryoshka_dims"]
-    assert isinstance(wanted, tuple)
-    if not wanted:
-        return ()
-    sizes = sorted({int(size) for size in wanted} | {full}, reverse=True)
-    if sizes[0] > full:
-        raise UsageError(
-            f"matryoshka_dims: {sizes[0]} is more than the {full} dimensions of this base",
-            mend=f"take numbers from 1 to {full}",
-        )
-    return tuple(sizes)
+def in_batch(logits: mx.array) -> mx.array:
+    """Return -mean log softmax of (queries, passages), where passage i answers query i."""
+    mine = mx.arange(logits.shape[0])
+    right = mx.take_along_axis(logits, mine[:, None], axis=1)[:, 0]
+    return mx.mean(mx.logsumexp(logits, axis=1) - right)

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ragd_tune.backends import Availability, Backend, serve_cells, train_cells
+from ragd_tune.interchange.quantised import MLX
 from ragd_tune.plan import Device
 
 DEVICES: tuple[Device, ...] = ("mps", "cuda", "cpu")
@@ -110,4 +111,5 @@ BACKEND = Backend(
     )
     | serve_cells(("base", "peft"), ("late_interaction",), DEVICES),
     detect=detect,
+    bits=(MLX,),
 )

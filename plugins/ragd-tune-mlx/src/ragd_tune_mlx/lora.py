@@ -7,6 +7,7 @@ with A of shape (rank, inputs). So both matrices transpose, and alpha is rank ·
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -15,8 +16,12 @@ from mlx.utils import tree_unflatten
 from mlx_lm.tuner.dora import DoRAEmbedding, DoRALinear
 from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear
 
+from ragd_tune.interchange import peft
 from ragd_tune.interchange.lora import Lora, Part, check_shapes
+from ragd_tune.plan import TrainPlan
+from ragd_tune.training.bases import portable_name
 from ragd_tune.training.initial import lora_a
+from ragd_tune.training.targets import choose
 from ragd_tune_mlx.weights import as_numpy
 
 LINEAR = (nn.Linear, nn.QuantizedLinear)
@@ -48,24 +53,22 @@ def _shape(module: Any) -> tuple[int, int]:
     return rows, columns
 
 
-def add(
-    model: nn.Module,
-    names: list[str],
-    *,
-    rank: int,
-    alpha: float,
-    dropout: float,
-    seed: int,
-    dora: bool = False,
-) -> None:
-    """Put new matrices on the layers ``names``, and freeze everything else."""
+def add(model: nn.Module, plan: TrainPlan, names: list[str] | None = None) -> None:
+    """Put the plan's new matrices on the layers ``names``, and freeze everything else.
+
+    Without ``names`` these are the linear layers that the plan chooses.
+    """
+    if names is None:
+        names = choose(linear_names(model), plan.options["lora_targets"])
+    rank, dora = plan.integer("lora_rank"), plan.tuning == "dora"
+    scale, dropout = plan.number("lora_alpha") / rank, plan.number("lora_dropout")
     model.freeze()
     there = dict(model.named_modules())
     made = {}
     for name in names:
-        layer = _wrap(there[name], rank=rank, scale=alpha / rank, dropout=dropout, dora=dora)
+        layer = _wrap(there[name], rank=rank, scale=scale, dropout=dropout, dora=dora)
         width = _shape(there[name])[1]
-        layer.lora_a = mx.array(lora_a(name, rank=rank, width=width, seed=seed).T)
+        layer.lora_a = mx.array(lora_a(name, rank=rank, width=width, seed=plan.seed).T)
         made[name] = layer
     _put(model, made)
 
@@ -116,6 +119,18 @@ def read(model: nn.Module) -> dict[str, Part]:
         for name, layer in model.named_modules()
         if isinstance(layer, ADAPTED)
     }
+
+
+def save(model: nn.Module, plan: TrainPlan, out: Path, *, task: str, **more: Any) -> None:
+    """Write the adapter that ``model`` holds in PEFT's format; ``more`` is as in :class:`Lora`."""
+    adapter = Lora(
+        parts=read(model),
+        dropout=plan.number("lora_dropout"),
+        base_name=portable_name(plan.base),
+        task=task,
+        **more,
+    )
+    peft.write(adapter, out)
 
 
 def merged(model: nn.Module, arrays: Mapping[str, mx.array]) -> dict[str, mx.array]:

@@ -6,13 +6,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ragd_tune.interchange import peft
-from ragd_tune.interchange.lora import Lora
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import ModelFacts, TrainPlan
-from ragd_tune.training.bases import portable_name, prompts
+from ragd_tune.training.bases import prompts
 from ragd_tune.training.course import training_length
-from ragd_tune.training.targets import choose
+from ragd_tune.training.facts import dimensions
 from ragd_tune_mlx import contrastive, folder, lora, recipe
 from ragd_tune_mlx.embedder import Embedder, build, read_arrays
 from ragd_tune_mlx.recipe import Recipe
@@ -27,16 +25,8 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
     facts = _facts(plan, found)
     model = build(found, read_arrays(found))
     if plan.tuning == "lora":
-        inner = model.transformer
         model.freeze()
-        lora.add(
-            inner,
-            choose(lora.linear_names(inner), plan.options["lora_targets"]),
-            rank=plan.integer("lora_rank"),
-            alpha=plan.number("lora_alpha"),
-            dropout=plan.number("lora_dropout"),
-            seed=plan.seed,
-        )
+        lora.add(model.transformer, plan)
     length = min(training_length(plan), facts.max_length)
     tokenizer = Tokenizer(found.folder, length=length, lowercase=found.lowercase)
     task = contrastive.Contrastive(plan, rows, tokenizer, facts)
@@ -56,7 +46,7 @@ def _facts(plan: TrainPlan, found: Recipe) -> ModelFacts:
         max_length=min(plan.integer("max_length"), own.max_length),
         prompts=prompts(plan, own),
         normalise=True,  # the objective is over cosines
-        dimensions=contrastive.dimensions(plan, own.dimension),
+        dimensions=dimensions(plan, own.dimension),
     )
 
 
@@ -64,10 +54,4 @@ def _save(plan: TrainPlan, model: Embedder, found: Recipe, facts: ModelFacts, ou
     if plan.tuning == "full":
         folder.write(model, out, found, facts)
         return
-    adapter = Lora(
-        parts=lora.read(model.transformer),
-        dropout=plan.number("lora_dropout"),
-        base_name=portable_name(plan.base),
-        task="FEATURE_EXTRACTION",
-    )
-    peft.write(adapter, out)
+    lora.save(model.transformer, plan, out, task="FEATURE_EXTRACTION")

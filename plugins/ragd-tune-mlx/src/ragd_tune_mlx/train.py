@@ -5,20 +5,17 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
-import shutil
-import time
 from collections.abc import Iterator
-from importlib import metadata
-from itertools import pairwise
 
 import mlx.core as mx
 
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Emit, Estimate, Event, TrainPlan, TrainResult
-from ragd_tune.training import measured, memory
+from ragd_tune.training import measured
 from ragd_tune.training.course import Course, training_length
 from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import Job
+from ragd_tune.training.written import put
 from ragd_tune_mlx import prepare as encoders
 from ragd_tune_mlx.late import prepare as late
 from ragd_tune_mlx.lm import prepare as causal
@@ -27,7 +24,6 @@ from ragd_tune_mlx.session import fits, on, uncompiled
 from ragd_tune_mlx.trainee import Trainee
 
 LIBRARIES = ("mlx", "mlx-lm", "transformers", "ragd-tune-mlx")
-ENOUGH_SECONDS = 12.0
 
 
 def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
@@ -41,21 +37,12 @@ def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
         job = Job(plan=plan, rows=trainee.rows, emit=emit, steps=steps, trainer=trainee.trainer)
         job.run()
         _write(plan, trainee, job.progress.step)
-    seconds, progress = job.elapsed(), job.progress
-    emit(Event(type="done", step=progress.step, steps=progress.step, seconds=seconds))
-    return TrainResult(
+    return job.result(
         format="full" if plan.tuning == "full" else "peft",
-        steps=progress.step,
-        seconds=seconds,
-        peak_bytes=max(memory.peak_bytes(), mx.get_peak_memory()),
-        losses=tuple(progress.losses),
-        dev_losses=tuple(progress.dev_losses),
-        estimate=made,
-        resumed_from=job.resumed_from,
-        schedule_steps=job.horizon,
-        rows_seen=progress.rows_seen,
         facts=trainee.facts,
-        versions={name: metadata.version(name) for name in LIBRARIES},
+        estimate=made,
+        libraries=LIBRARIES,
+        peak=mx.get_peak_memory(),
     )
 
 
@@ -91,12 +78,7 @@ def _write(plan: TrainPlan, trainee: Trainee, step: int) -> None:
     for value in trainee.trainer.weights.values():
         if not mx.isfinite(value).all().item():
             raise diverged(step, math.nan, plan.number("learning_rate"))
-    part = plan.out.with_name(f"{plan.out.name}.part")
-    for place in (part, plan.out):
-        shutil.rmtree(place, ignore_errors=True)
-    part.mkdir(parents=True)
-    trainee.save(part)
-    part.replace(plan.out)
+    put(plan.out, trainee.save)
 
 
 def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
@@ -115,13 +97,7 @@ def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
 
 def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:
     trainee = prepare(plan, rows)
-    marks: list[float] = []
-
-    def done(step: int, value: float, rows_of_step: int) -> bool:
-        marks.append(time.perf_counter())
-        return step > 3 and marks[-1] - marks[0] > ENOUGH_SECONDS
-
-    trainee.trainer.run(iter(groups), start=0, steps=len(groups), done=done)
+    times = measured.timed(trainee.trainer, groups)
     del trainee
     gc.collect()
-    return [later - earlier for earlier, later in pairwise(marks)]
+    return times

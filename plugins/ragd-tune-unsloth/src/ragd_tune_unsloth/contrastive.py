@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ragd_tune.errors import UsageError
 from ragd_tune.objectives import Row, Rows
+from ragd_tune.objectives.reading import negatives
 from ragd_tune.plan import Role, TrainPlan
 from ragd_tune.training.bases import prompts
 from ragd_tune.training.course import training_length
@@ -69,7 +70,8 @@ class Contrastive:
     def _loss(self, rows: Sequence[Row]) -> Tensor:
         queries = self._vectors([str(row["query"]) for row in rows], "query")
         texts = [str(row["positive"]) for row in rows]
-        texts += [text for row in rows for text in self._negatives(row)]
+        count = self.plan.integer("negatives")
+        texts += [text for row in rows for text in negatives(row, count)]
         passages = self._vectors(texts, "document")
         sizes = self.facts.dimensions or (self.facts.dimension,)
         parts = [self._softmax(queries[:, :size], passages[:, :size]) for size in sizes]
@@ -79,11 +81,6 @@ class Contrastive:
         cosines = F.normalize(queries, dim=1) @ F.normalize(passages, dim=1).T
         answers = torch.arange(len(queries), device=queries.device)
         return F.cross_entropy(cosines / self.plan.number("temperature"), answers)
-
-    def _negatives(self, row: Row) -> list[str]:
-        found = row.get("negatives") or []
-        assert isinstance(found, list)
-        return found[: self.plan.integer("negatives")]
 
     def _vectors(self, texts: list[str], role: Role) -> Tensor:
         prompt = self.facts.prompts.get(role) or None

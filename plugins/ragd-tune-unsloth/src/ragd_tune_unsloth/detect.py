@@ -14,6 +14,7 @@ from ragd_tune.backends import (
     serve_cells,
     train_cells,
 )
+from ragd_tune.interchange.quantised import NF4
 from ragd_tune.options import Option
 from ragd_tune.plan import Device
 from ragd_tune.training.devices import has_cuda
@@ -81,4 +82,5 @@ def backend() -> Backend:
         serve_cells=serves(spoof=spoof),
         detect=detect,
         options=OPTIONS,
+        bits=(NF4,),
     )

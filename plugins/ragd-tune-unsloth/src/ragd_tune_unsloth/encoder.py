@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from ragd_tune.plan import ModelFacts, Role
 from ragd_tune.training.facts import fitted
 from ragd_tune_unsloth import adapter, safe
 from ragd_tune_unsloth.facts import facts_of
-from ragd_tune_unsloth.session import quiet
+from ragd_tune_unsloth.session import TorchHandle, quiet
 
 if TYPE_CHECKING:
     from ragd_tune.backends import Dense
@@ -25,28 +24,20 @@ TOKENS_AT_ONCE = 65_536
 """Tokens of one forward pass at most: bounds the activations at any text length."""
 
 
-class Encoder:
+class Encoder(TorchHandle[SentenceTransformer]):
     """A loaded model; :attr:`facts` says what it is."""
 
     def __init__(self, model: SentenceTransformer, facts: ModelFacts, *, dimension: int) -> None:
-        self._model: SentenceTransformer | None = model
-        self._facts = facts
+        super().__init__(model, facts)
         self._dimension = dimension
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What was loaded."""
-        return self._facts
 
     def embed(self, texts: Sequence[str], role: Role) -> Dense:
         """Return float32 vectors of shape (n, dimension); (0, dimension) for no texts."""
-        if self._model is None:
-            raise TuneError("this model was closed")
         if not texts:
             return np.zeros((0, self._dimension), np.float32)
         facts = self._facts
         with quiet(), torch.inference_mode():
-            vectors = self._model.encode(
+            vectors = self.model.encode(
                 list(texts),
                 prompt=facts.prompts.get(role, ""),
                 batch_size=max(1, min(256, TOKENS_AT_ONCE // min(facts.max_length, 512))),
@@ -57,13 +48,6 @@ class Encoder:
                 task=role,
             )
         return np.ascontiguousarray(vectors, dtype=np.float32)
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._model = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def load(request: LoadRequest) -> Encoder:

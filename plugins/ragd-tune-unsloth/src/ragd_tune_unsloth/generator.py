@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,31 +21,23 @@ from ragd_tune.interchange import quantised
 from ragd_tune.objectives import Frame, before_stop, frame_of
 from ragd_tune.plan import ModelFacts
 from ragd_tune_unsloth import adapter, safe
-from ragd_tune_unsloth.session import quiet
+from ragd_tune_unsloth.session import TorchHandle, quiet
 from ragd_tune_unsloth.tokens import context, tokenizer_of
 
 AT_ONCE = 16
 """Prompts that are answered together: bounds the memory."""
 
 
-class Generator:
+class Generator(TorchHandle[Any]):
     """A loaded language model; :attr:`facts` says what it is."""
 
     def __init__(self, model: Any, frame: Frame, facts: ModelFacts, device: str) -> None:
-        self._model: Any = model
+        super().__init__(model, facts)
         self._frame = frame
-        self._facts = facts
         self._device = device
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What was loaded."""
-        return self._facts
 
     def generate(self, prompts: Sequence[str], limits: Limits) -> list[str]:
         """Return one completion a prompt: greedy at temperature 0, else drawn."""
-        if self._model is None:
-            raise TuneError("this model was closed")
         made = [self._ids(prompt, limits) for prompt in prompts]
         answers = [""] * len(made)
         order = sorted(range(len(made)), key=lambda one: -len(made[one]))
@@ -75,7 +66,7 @@ class Generator:
         for row, one in enumerate(made):  # padded on the left: answers begin side by side
             ids[row, width - len(one) :] = torch.tensor(one)
             mask[row, width - len(one) :] = 1
-        said = self._model.generate(
+        said = self.model.generate(
             input_ids=ids.to(self._device),
             attention_mask=mask.to(self._device),
             max_new_tokens=limits.max_tokens,
@@ -89,13 +80,6 @@ class Generator:
         """Return tokens as text, without the special ones."""
         tokenizer: Any = self._frame.tokenizer
         return str(tokenizer.decode(ids, skip_special_tokens=True))
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._model = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def _sampling(limits: Limits) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.interchange.quantised import nf4
 from ragd_tune.objectives import Frame, Rows, Sample, Samples, frame_of, learnt, parts, samples
 from ragd_tune.plan import TrainPlan
 from ragd_tune.training.facts import of_language
@@ -54,7 +55,7 @@ class Language:
             rows.rows,
             max_length=context(self.model.config, tokenizer),
             chat=frame.chat,
-            computed_in="bfloat16" if self._bf16 else "float32",
+            bits=nf4(plan.tuning, "bfloat16" if self._bf16 else "float32"),
         )
 
     def _load(self) -> Any:

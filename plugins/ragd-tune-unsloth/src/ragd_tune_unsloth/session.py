@@ -12,8 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from ragd_tune.backends import Handle, Net
 from ragd_tune.plan import TrainPlan
 from ragd_tune.training.faults import is_memory, too_large
+
+
+class TorchHandle(Handle[Net]):
+    """A loaded model of PyTorch."""
+
+    def _freed(self) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 @contextlib.contextmanager

@@ -16,22 +16,12 @@ from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 
 from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.objectives.late import DIMENSION, Shape, marks, register
 from ragd_tune.plan import ModelFacts
 from ragd_tune.training.initial import projection
 from ragd_tune_cpu.base import SAFE, check_folder, load_folder, transformer
-from ragd_tune_cpu.late.shape import (
-    Shape,
-    encoder_of,
-    fresh,
-    give,
-    marks,
-    register,
-    shape_of,
-)
+from ragd_tune_cpu.late.shape import encoder_of, give, shape_of
 from ragd_tune_cpu.session import quiet
-
-DIMENSION = 128
-"""Floats of a token's vector where nobody says how many: as in ColBERT."""
 
 PROJECTION = "projection.safetensors"
 """The projection of an adapter whose other weights are LoRA matrices."""
@@ -80,7 +70,7 @@ def open_folder(
             mend="choose a transformer as --base",
         )
     model = _new(encoder, device, dimension or DIMENSION, seed)
-    return Opened(model, fresh(model.tokenizer), marks(model.tokenizer))
+    return Opened(model, Shape.fresh(model.tokenizer), marks(model.tokenizer))
 
 
 def _checkpoint(folder: Path, name: str, device: str, dimension: int | None) -> Opened:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,38 +11,22 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 from ragd_tune.backends import LoadRequest, MultiVector
-from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.errors import UsageError
 from ragd_tune.plan import ModelFacts, Role
 from ragd_tune_cpu import folder, lora
 from ragd_tune_cpu.late.model import Opened, facts_of, load_projection, open_folder, take
-from ragd_tune_cpu.session import quiet
+from ragd_tune_cpu.session import TorchHandle, quiet
 
 TOKENS_AT_ONCE = 16_384
 """Tokens of one forward pass at most: bounds the activations at any text length."""
 
 
-class MultiEncoder:
+class MultiEncoder(TorchHandle[MultiVectorEncoder]):
     """A loaded model with many vectors a text; :attr:`facts` says what it is."""
 
     def __init__(self, model: MultiVectorEncoder, facts: ModelFacts, *, dimension: int) -> None:
-        self._model: MultiVectorEncoder | None = model
-        self._facts = facts
+        super().__init__(model, facts)
         self._dimension = dimension
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What was loaded."""
-        return self._facts
-
-    @property
-    def model(self) -> MultiVectorEncoder:
-        """The loaded model.
-
-        :raises TuneError: it was closed.
-        """
-        if self._model is None:
-            raise TuneError("this model was closed")
-        return self._model
 
     def embed(self, texts: Sequence[str], role: Role) -> MultiVector:
         """Return float32 token vectors; cut to the dimension asked for, and of unit length."""
@@ -80,13 +63,6 @@ class MultiEncoder:
         if format_ == "stanford":
             return stanford.export(self.model, self._facts, out)
         return folder.save(self.model, out, self._facts)
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._model = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def load(request: LoadRequest) -> MultiEncoder:

@@ -19,9 +19,10 @@ from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 
 from ragd_tune.errors import UsageError
+from ragd_tune.objectives.late import Shape
 from ragd_tune.plan import ModelFacts
 from ragd_tune_cpu.late.model import dense_of
-from ragd_tune_cpu.late.shape import Shape, encoder_of
+from ragd_tune_cpu.late.shape import encoder_of
 from ragd_tune_cpu.session import quiet
 
 MEND = "export --format folder, which sentence-transformers loads, has room for it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,13 +12,12 @@ import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from ragd_tune.backends import Limits, LoadRequest
-from ragd_tune.errors import TuneError
 from ragd_tune.interchange import quantised
 from ragd_tune.objectives import Frame, before_stop, frame_of
 from ragd_tune.plan import ModelFacts
 from ragd_tune_cpu.lm.base import config_of, context, load_model, load_tokenizer
 from ragd_tune_cpu.loss import has_fast_bf16
-from ragd_tune_cpu.session import quiet
+from ragd_tune_cpu.session import TorchHandle, quiet
 
 _log = logging.getLogger(__name__)
 
@@ -27,29 +25,13 @@ TOKENS_AT_ONCE = 8_192
 """Tokens of the prompts that are answered at once, padding included: bounds the memory."""
 
 
-class Generator:
+class Generator(TorchHandle[Any]):
     """A loaded language model; :attr:`facts` says what it is."""
 
     def __init__(self, model: Any, frame: Frame, facts: ModelFacts, request: LoadRequest) -> None:
-        self._model: Any = model
+        super().__init__(model, facts)
         self._frame = frame
-        self._facts = facts
         self.request = request
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What was loaded."""
-        return self._facts
-
-    @property
-    def model(self) -> Any:
-        """The loaded model.
-
-        :raises TuneError: it was closed.
-        """
-        if self._model is None:
-            raise TuneError("this model was closed")
-        return self._model
 
     def generate(self, prompts: Sequence[str], limits: Limits) -> list[str]:
         """Return one completion a prompt: greedy at temperature 0, else drawn.
@@ -110,13 +92,6 @@ class Generator:
     def _text(self, ids: torch.Tensor) -> str:
         tokenizer: Any = self._frame.tokenizer
         return str(tokenizer.decode(ids, skip_special_tokens=True))
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._model = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def _sampling(limits: Limits) -> dict[str, Any]:

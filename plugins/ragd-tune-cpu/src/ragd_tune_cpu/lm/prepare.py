@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ragd_tune.errors import UsageError
+from ragd_tune.interchange.quantised import nf4
 from ragd_tune.objectives import Frame, Rows, Samples, frame_of, samples
 from ragd_tune.plan import ModelFacts, TrainPlan
 from ragd_tune.training.facts import of_language
@@ -69,7 +70,7 @@ def prepare(plan: TrainPlan, frame: Frame, made: Samples) -> Trainee:
         made.rows,
         max_length=context(model.config, tokenizer),
         chat=frame.chat,
-        computed_in=str(compute).removeprefix("torch."),
+        bits=nf4(plan.tuning, str(compute).removeprefix("torch.")),
     )
     return Trainee(
         model=model,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from sentence_transformers import CrossEncoder
 
-from ragd_tune.errors import DataError
 from ragd_tune.objectives import Row
+from ragd_tune.objectives.reading import passages, targets
 
 
 class Pairs:
@@ -33,41 +32,6 @@ class Pairs:
         pairs = [(str(row["query"]), passage) for row in rows for passage in passages(row)]
         made = {f"pair_{key}": value for key, value in self.model.preprocess(pairs).items()}
         made["pair_sizes"] = torch.tensor([len(passages(row)) for row in rows])
-        targets = [target for row in rows for target in self._targets(row)]
-        made["label"] = torch.tensor(targets, dtype=torch.float32)
+        wanted = [target for row in rows for target in targets(row, listwise=self.listwise)]
+        made["label"] = torch.tensor(wanted, dtype=torch.float32)
         return made
-
-    def _targets(self, row: Row) -> list[float]:
-        labels = _numbers(row, "labels")
-        if not self.listwise:
-            return labels
-        teacher = row.get("teacher_scores")
-        if teacher:
-            return softmax(_numbers(row, "teacher_scores"))
-        total = sum(labels)
-        return [label / total for label in labels] if total else labels
-
-
-def passages(row: Row) -> list[str]:
-    """Return the passages of a row."""
-    found = row["passages"]
-    assert isinstance(found, list)
-    return found
-
-
-def _numbers(row: Row, name: str) -> list[float]:
-    found = row[name]
-    assert isinstance(found, list)
-    if len(found) != len(passages(row)):
-        raise DataError(
-            f"a row has {len(passages(row))} passages and {len(found)} {name}: "
-            f"{str(row['query'])[:60]!r}"
-        )
-    return [float(number) for number in found]
-
-
-def softmax(scores: Sequence[float]) -> list[float]:
-    """Return shares that add up to 1."""
-    top = max(scores)
-    raised = [math.exp(score - top) for score in scores]
-    return [one / sum(raised) for one in raised]

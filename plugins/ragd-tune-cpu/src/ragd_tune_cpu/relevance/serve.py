@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,11 +11,10 @@ import torch
 from sentence_transformers import CrossEncoder
 
 from ragd_tune.backends import LoadRequest, RerankRequest
-from ragd_tune.errors import TuneError
 from ragd_tune.plan import ModelFacts
 from ragd_tune_cpu import lora
 from ragd_tune_cpu.relevance.model import Opened, facts_of, open_folder
-from ragd_tune_cpu.session import quiet
+from ragd_tune_cpu.session import TorchHandle, quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,27 +26,11 @@ TOKENS_AT_ONCE = {"cpu": 4_096, "mps": 16_384, "cuda": 65_536}
 """Tokens of one forward pass at most, padding included: bounds the activations."""
 
 
-class PairScorer:
+class PairScorer(TorchHandle[CrossEncoder]):
     """A loaded model; :attr:`facts` says what it is."""
 
     def __init__(self, opened: Opened, facts: ModelFacts) -> None:
-        self._model: CrossEncoder | None = opened.model
-        self._facts = facts
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What was loaded."""
-        return self._facts
-
-    @property
-    def model(self) -> CrossEncoder:
-        """The loaded model.
-
-        :raises TuneError: it was closed.
-        """
-        if self._model is None:
-            raise TuneError("this model was closed")
-        return self._model
+        super().__init__(opened.model, facts)
 
     def rerank(self, requests: Sequence[RerankRequest]) -> list[NDArray[np.float32]]:
         """Return scores between 0 and 1 by request, float32 (passages,)."""
@@ -99,13 +81,6 @@ class PairScorer:
                 line[width - len(ids) if left else 0 :][: len(ids)] = ids
             made[name] = torch.from_numpy(block)
         return made
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._model = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def groups(lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:

@@ -1,7 +1,5 @@
 """Late interaction (ColBERT) in MLX: many vectors a text, compared by MaxSim.
 
-``shape``
-    Lengths, query expansion, marks and skipped punctuation: what such a model has beside weights.
 ``tokens``
     Texts to tokens by their role, and which of them count.
 ``model``

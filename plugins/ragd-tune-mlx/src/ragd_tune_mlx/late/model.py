@@ -12,12 +12,12 @@ import mlx.nn as nn
 
 from ragd_tune.errors import NotInstalledError, TuneError, UsageError
 from ragd_tune.models.folder import modules
+from ragd_tune.objectives.late import DIMENSION, Shape, marks
 from ragd_tune.plan import ModelFacts
 from ragd_tune.training.initial import projection
 from ragd_tune_mlx import weights
 from ragd_tune_mlx.bert import Bert, check
 from ragd_tune_mlx.embedder import encoder_arrays, fitted, unit
-from ragd_tune_mlx.late.shape import DIMENSION, fresh, marks
 from ragd_tune_mlx.late.tokens import Words
 from ragd_tune_mlx.recipe import CPU_HAS_IT, length, table
 from ragd_tune_mlx.tokens import Tokenizer
@@ -62,7 +62,7 @@ class Opened:
             pooling="none",
             normalise=True,
             prompts=marks(tokenizer),
-            settings=fresh(tokenizer).settings(),
+            settings=Shape.fresh(tokenizer).settings(),
         )
 
     def drawn(self, dimension: int, *, seed: int = 0) -> mx.array:

@@ -6,15 +6,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ragd_tune.interchange import peft
-from ragd_tune.interchange.lora import Lora
 from ragd_tune.objectives import Rows
+from ragd_tune.objectives.late import Shape
 from ragd_tune.plan import ModelFacts, TrainPlan
-from ragd_tune.training.bases import portable_name, prompts
-from ragd_tune.training.targets import choose
+from ragd_tune.training.bases import prompts
 from ragd_tune_mlx import lora
 from ragd_tune_mlx.late.model import LateEncoder, Opened, build, open_folder, write_projection
-from ragd_tune_mlx.late.shape import Shape
 from ragd_tune_mlx.late.task import LateInteraction
 from ragd_tune_mlx.late.tokens import LateTokenizer
 from ragd_tune_mlx.trainee import Trainee
@@ -27,15 +24,7 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
     facts = _facts(plan, opened)
     tokenizer = LateTokenizer(opened.folder, facts, lowercase=opened.lowercase)
     model = build(opened, opened.drawn(facts.dimension, seed=plan.seed))
-    inner = model.transformer
-    lora.add(
-        inner,
-        choose(lora.linear_names(inner), plan.options["lora_targets"]),
-        rank=plan.integer("lora_rank"),
-        alpha=plan.number("lora_alpha"),
-        dropout=plan.number("lora_dropout"),
-        seed=plan.seed,
-    )
+    lora.add(model.transformer, plan)
     task = LateInteraction(plan, rows, tokenizer)
     return Trainee(
         rows=rows,
@@ -58,11 +47,5 @@ def _facts(plan: TrainPlan, opened: Opened) -> ModelFacts:
 
 
 def _save(plan: TrainPlan, model: LateEncoder, out: Path) -> None:
-    adapter = Lora(
-        parts=lora.read(model.transformer),
-        dropout=plan.number("lora_dropout"),
-        base_name=portable_name(plan.base),
-        task="FEATURE_EXTRACTION",
-    )
-    peft.write(adapter, out)
+    lora.save(model.transformer, plan, out, task="FEATURE_EXTRACTION")
     write_projection(model, out)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
-import mlx.core as mx
 import numpy as np
 
 from ragd_tune.backends import LoadRequest, MultiVector
-from ragd_tune.errors import TuneError, UsageError
 from ragd_tune.interchange import peft
 from ragd_tune.plan import Device, ModelFacts, Role
+from ragd_tune.training.facts import fitted
 from ragd_tune_mlx import lora
 from ragd_tune_mlx.embedder import unit
 from ragd_tune_mlx.late.model import LateEncoder, Opened, build, open_folder, read_projection
 from ragd_tune_mlx.late.tokens import LateTokenizer
 from ragd_tune_mlx.session import on
+from ragd_tune_mlx.shared import Base, Bases, SharedHandle
 from ragd_tune_mlx.weights import as_numpy
 
 if TYPE_CHECKING:
@@ -29,51 +26,26 @@ TOKENS_AT_ONCE = 16_384
 """Tokens of one forward pass at most: bounds the activations at any text length."""
 
 
-class Base:
-    """A base's arrays; the models with adapters use them, and nothing writes to them."""
-
-    def __init__(self, opened: Opened) -> None:
-        self.opened = opened
+_bases: Bases[Opened] = Bases()
 
 
-_bases: WeakValueDictionary[tuple[str, ...], Base] = WeakValueDictionary()
-"""Bases that some open handle uses, by fingerprint, place and device."""
-
-
-class MultiEncoder:
+class MultiEncoder(SharedHandle[Opened, LateEncoder]):
     """A loaded model with many vectors a text; :attr:`facts` says what it is."""
 
     def __init__(
         self,
-        base: Base,
+        base: Base[Opened],
         model: LateEncoder,
         facts: ModelFacts,
         *,
         dimension: int,
         device: Device,
     ) -> None:
-        self._base: Base | None = base
-        self._model: LateEncoder | None = model
-        self._facts = facts
+        super().__init__(base, model, facts)
         self._dimension = dimension
         self._device = device
-        opened = base.opened
+        opened = base.held
         self._tokenizer = LateTokenizer(opened.folder, facts, lowercase=opened.lowercase)
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What was loaded."""
-        return self._facts
-
-    @property
-    def model(self) -> LateEncoder:
-        """The loaded model.
-
-        :raises TuneError: it was closed.
-        """
-        if self._model is None:
-            raise TuneError("this model was closed")
-        return self._model
 
     def embed(self, texts: Sequence[str], role: Role) -> MultiVector:
         """Return float32 token vectors; cut to the dimension asked for, and of unit length."""
@@ -99,30 +71,18 @@ class MultiEncoder:
             values, counted = as_numpy(vectors), as_numpy(words.counted) > 0
         return [one[there] for one, there in zip(values, counted, strict=True)]
 
-    def close(self) -> None:
-        """Give the memory back; the base stays while another handle uses it."""
-        self._model = self._base = None
-        gc.collect()
-        mx.clear_cache()
-
 
 def load(request: LoadRequest) -> MultiEncoder:
     """Load what ``request`` names, in float32 and in evaluation mode.
 
     :raises TuneError: the files do not make a model.
     """
+    base_path, name = request.base.path, request.base.name
     with on(request.device):
-        base = _base(request)
-        facts = request.facts or base.opened.facts(max_length=request.max_length)
-        if request.max_length:
-            facts = replace(facts, max_length=min(request.max_length, facts.max_length))
-        dimension = request.dimension or facts.dimension
-        if not 0 < dimension <= facts.dimension:
-            raise UsageError(
-                f"dimension {dimension} cannot be had of vectors with {facts.dimension}",
-                mend=f"take 1 to {facts.dimension}",
-            )
-        model = _model(base.opened, request, facts)
+        base = _bases.get(request, lambda: open_folder(base_path, name=name))
+        own = base.held.facts(max_length=request.max_length)
+        facts, dimension = fitted(request.facts or own, request)
+        model = _model(base.held, request, facts)
     return MultiEncoder(base, model, facts, dimension=dimension, device=request.device)
 
 
@@ -135,12 +95,3 @@ def _model(opened: Opened, request: LoadRequest, facts: ModelFacts) -> LateEncod
     model = build(opened, project)
     lora.attach(model.transformer, peft.read(request.adapter), where=str(request.adapter))
     return model
-
-
-def _base(request: LoadRequest) -> Base:
-    key = (request.base.fingerprint, str(request.base.path), request.device)
-    known = _bases.get(key)
-    if known is None:
-        opened = open_folder(request.base.path, name=request.base.name)
-        known = _bases[key] = Base(opened)
-    return known

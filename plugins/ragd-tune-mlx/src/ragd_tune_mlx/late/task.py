@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import mlx.core as mx
 
 from ragd_tune.objectives import Rows
+from ragd_tune.objectives.reading import negatives
 from ragd_tune.plan import TrainPlan
-from ragd_tune_mlx.contrastive import negatives_of
+from ragd_tune_mlx.contrastive import in_batch
 from ragd_tune_mlx.late.model import LateEncoder
 from ragd_tune_mlx.late.tokens import LateTokenizer, Words
 
@@ -38,11 +39,11 @@ class LateInteraction:
     def pieces(self, part: str, indices: Sequence[int]) -> list[Batch]:
         """Return the tokens of a batch as one piece: every passage is contrasted with all."""
         rows = [self._rows[part][i] for i in indices]
-        negatives = [text for row in rows for text in negatives_of(row, self._negatives)]
+        further = [text for row in rows for text in negatives(row, self._negatives)]
         made = Batch(
             query=self._tokenizer([str(row["query"]) for row in rows], "query"),
             positive=self._tokenizer([str(row["positive"]) for row in rows], "document"),
-            negative=self._tokenizer(negatives, "document") if negatives else None,
+            negative=self._tokenizer(further, "document") if further else None,
         )
         return [made]
 
@@ -57,10 +58,7 @@ class LateInteraction:
             ],
             axis=1,
         )
-        logits = scores * self._scale
-        mine = mx.arange(logits.shape[0])
-        right = mx.take_along_axis(logits, mine[:, None], axis=1)[:, 0]
-        return mx.mean(mx.logsumexp(logits, axis=1) - right)
+        return in_batch(scores * self._scale)
 
 
 def maxsim(

@@ -9,8 +9,8 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 
+from ragd_tune.objectives.late import Shape, punctuation, register
 from ragd_tune.plan import ModelFacts, Role
-from ragd_tune_mlx.late.shape import Shape, check, punctuation, register
 from ragd_tune_mlx.tokens import Tokenizer, Tokens
 
 
@@ -39,8 +39,10 @@ class LateTokenizer:
         for one in self._of.values():
             register(one.inner, facts.prompts)
         inner = self._of["document"].inner
-        check(self._shape, inner)
-        self._skipped = punctuation(inner) if self._shape.skip_punctuation else []
+        self._shape.check(inner)
+        known = inner.get_vocab()
+        marks = punctuation(inner) if self._shape.skip_punctuation else []
+        self._skipped = [int(known[mark]) for mark in marks]
 
     def __call__(self, texts: Sequence[str], role: Role) -> Words:
         """Return the tokens of ``texts`` and which of them have vectors."""

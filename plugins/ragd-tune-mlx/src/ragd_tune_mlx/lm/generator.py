@@ -2,68 +2,47 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models.cache import make_prompt_cache
 
 from ragd_tune.backends import Limits, LoadRequest
-from ragd_tune.errors import BaseMismatchError, TuneError
+from ragd_tune.errors import BaseMismatchError
 from ragd_tune.interchange import peft, quantised
 from ragd_tune.objectives import Frame, before_stop, frame_of
 from ragd_tune.plan import ModelFacts
 from ragd_tune_mlx import lora
 from ragd_tune_mlx.lm import base, folder
 from ragd_tune_mlx.session import on, uncompiled
+from ragd_tune_mlx.shared import Base, Bases, SharedHandle
 
 _log = logging.getLogger(__name__)
 
 
-class Base:
-    """A base's model; the models with adapters use its arrays, and nothing writes to them."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
+_bases: Bases[nn.Module] = Bases()
 
 
-_bases: WeakValueDictionary[tuple[str, ...], Base] = WeakValueDictionary()
-"""Bases that some open handle uses, by fingerprint, place, device and bits."""
-
-
-class Generator:
+class Generator(SharedHandle[nn.Module, Any]):
     """A loaded language model; :attr:`facts` says what it is."""
 
     def __init__(
-        self, base: Base, model: Any, frame: Frame, facts: ModelFacts, request: LoadRequest
+        self,
+        base: Base[nn.Module],
+        model: Any,
+        frame: Frame,
+        facts: ModelFacts,
+        request: LoadRequest,
     ) -> None:
-        self._base: Base | None = base
-        self._model: Any = model
+        super().__init__(base, model, facts)
         self._frame = frame
-        self._facts = facts
         self.request = request
         self._ends = _ends(request, frame)
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What was loaded."""
-        return self._facts
-
-    @property
-    def model(self) -> Any:
-        """The loaded model.
-
-        :raises TuneError: it was closed.
-        """
-        if self._model is None:
-            raise TuneError("this model was closed")
-        return self._model
 
     def generate(self, prompts: Sequence[str], limits: Limits) -> list[str]:
         """Return one completion a prompt: greedy at temperature 0, else drawn."""
@@ -73,7 +52,7 @@ class Generator:
 
     def _ids(self, prompt: str, limits: Limits) -> list[int]:
         room = max(1, self._facts.max_length - limits.max_tokens)
-        system = getattr(limits, "system", "") or self._facts.prompts.get("system", "")
+        system = limits.system or self._facts.prompts.get("system", "")
         found = self._frame.prompt(prompt, system=system, room=room)
         if found.cut:
             _log.warning("a prompt was %d tokens too long and was cut in its middle", found.cut)
@@ -106,12 +85,6 @@ class Generator:
         device = self.request.device
         with on(device), uncompiled(device):
             return as_numpy(self.model(mx.array([list(ids)]))[0])
-
-    def close(self) -> None:
-        """Give the memory back; the base stays while another handle uses it."""
-        self._model = self._base = None
-        gc.collect()
-        mx.clear_cache()
 
     def export(self, out: Path) -> list[Path]:
         """Write the model under ``out`` in float32, an adapter merged into its weights."""
@@ -152,7 +125,7 @@ def load(request: LoadRequest) -> Generator:
     bits = quantised.bits_of(request, "mlx", makes={base.FOUR_BITS})
     with on(request.device), uncompiled(request.device):
         found = _base(request, place, bits)
-        model = base.shared(found.model)
+        model = base.shared(found.held)
         if request.format == "peft":
             assert request.adapter is not None
             lora.attach(model, peft.read(request.adapter), where=str(request.adapter))
@@ -160,13 +133,12 @@ def load(request: LoadRequest) -> Generator:
     return Generator(found, model, frame, replace(facts, max_length=length), request)
 
 
-def _base(request: LoadRequest, place: Path, bits: str) -> Base:
-    key = (request.base.fingerprint, str(place), request.device, bits)
-    known = _bases.get(key)
-    if known is None:
-        known = Base(base.load_model(place, request.base.name, four_bits=bool(bits)))
-        _bases[key] = known
-    if bits and base.numbers(known.model) != quantised.told(request).get("quantised_base"):
+def _base(request: LoadRequest, place: Path, bits: str) -> Base[nn.Module]:
+    name = request.base.name
+    known = _bases.get(
+        request, lambda: base.load_model(place, name, four_bits=bool(bits)), str(place), bits
+    )
+    if bits and base.numbers(known.held) != quantised.told(request).get("quantised_base"):
         raise BaseMismatchError(
             f"{request.adapter}: was trained on four bits of the base that come out otherwise here",
             mend="load it where it was trained, or train it again with --tuning lora",

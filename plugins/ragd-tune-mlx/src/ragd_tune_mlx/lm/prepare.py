@@ -10,12 +10,10 @@ from typing import Any
 import mlx.nn as nn
 
 from ragd_tune.errors import UsageError
-from ragd_tune.interchange import peft
-from ragd_tune.interchange.lora import Lora
 from ragd_tune.objectives import Frame, Rows, Samples, frame_of, samples
 from ragd_tune.options import Value
-from ragd_tune.plan import ModelFacts, TrainPlan
-from ragd_tune.training.bases import portable_name
+from ragd_tune.plan import TrainPlan
+from ragd_tune.training.facts import of_language
 from ragd_tune.training.targets import choose
 from ragd_tune_mlx import lora
 from ragd_tune_mlx.lm import base, folder
@@ -57,25 +55,18 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
     else:
         names = choose(lora.linear_names(model), plan.options["lora_targets"])
         folder.check_layers(names, plan.base.path, plan.base.name)
-        lora.add(
-            model,
-            names,
-            rank=plan.integer("lora_rank"),
-            alpha=plan.number("lora_alpha"),
-            dropout=plan.number("lora_dropout"),
-            seed=plan.seed,
-            dora=plan.tuning == "dora",
-        )
+        lora.add(model, plan, names)
     config = base.config_of(plan.base.path, plan.base.name)
     task = CausalLM(made, size=plan.integer("micro_batch"), padding=tokenizer.pad_token_id)
     return Trainee(
         rows=made.rows,
         note=made.note,
-        facts=ModelFacts(
+        facts=of_language(
+            plan,
+            made.rows,
             max_length=base.context(config, tokenizer),
-            normalise=False,
-            prompts=_system(made),
-            settings=_settings(plan, frame, quantised),
+            chat=frame.chat,
+            bits=quantised,
         ),
         trainer=Trainer(plan, model, task),
         save=partial(_save, plan, model, quantised),
@@ -89,29 +80,8 @@ def _quantised(plan: TrainPlan, model: nn.Module) -> Mapping[str, Value]:
     return {"quantised": base.FOUR_BITS, "quantised_base": base.numbers(model)}
 
 
-def _system(made: Samples) -> Mapping[str, str]:
-    """Return the system text as a prompt of the model, where all rows have the same one."""
-    found = {str(row.get("system") or "") for row in made.rows.train}
-    return {"system": found.pop()} if len(found) == 1 and found != {""} else {}
-
-
-def _settings(plan: TrainPlan, frame: Frame, quantised: Mapping[str, Value]) -> dict[str, Value]:
-    return {
-        "chat_template": frame.chat,
-        "trained_length": plan.integer("max_length"),
-        **quantised,
-    }
-
-
 def _save(plan: TrainPlan, model: nn.Module, quantised: Mapping[str, Value], out: Path) -> None:
     if plan.tuning == "full":
         folder.save(model, plan.base.path, out)
         return
-    adapter = Lora(
-        parts=lora.read(model),
-        dropout=plan.number("lora_dropout"),
-        base_name=portable_name(plan.base),
-        task="CAUSAL_LM",
-        quantised=quantised or None,
-    )
-    peft.write(adapter, out)
+    lora.save(model, plan, out, task="CAUSAL_LM", quantised=quantised or None)

@@ -8,11 +8,8 @@ from pathlib import Path
 
 from mlx.utils import tree_flatten
 
-from ragd_tune.interchange import peft
-from ragd_tune.interchange.lora import Lora
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import TrainPlan
-from ragd_tune.training.bases import portable_name
 from ragd_tune.training.targets import choose
 from ragd_tune_mlx import lora
 from ragd_tune_mlx.relevance.model import Scorer, build, open_folder
@@ -31,15 +28,8 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
     model = build(opened)
     inside = tuple(f"{head}." for head in opened.heads)
     linear = [name for name in lora.linear_names(model) if not f"{name}.".startswith(inside)]
-    lora.add(
-        model,
-        # A head reads what a pooler gives, so that no pooler is idle.
-        choose(linear, plan.options["lora_targets"], idle=frozenset()),
-        rank=plan.integer("lora_rank"),
-        alpha=plan.number("lora_alpha"),
-        dropout=plan.number("lora_dropout"),
-        seed=plan.seed,
-    )
+    # A head reads what a pooler gives, so that no pooler is idle.
+    lora.add(model, plan, choose(linear, plan.options["lora_targets"], idle=frozenset()))
     there = dict(model.named_modules())
     for head in opened.heads:
         there[head].unfreeze()
@@ -55,14 +45,8 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
 
 def _save(plan: TrainPlan, model: Scorer, heads: tuple[str, ...], out: Path) -> None:
     there = dict(model.named_modules())
-    adapter = Lora(
-        parts=lora.read(model),
-        dropout=plan.number("lora_dropout"),
-        base_name=portable_name(plan.base),
-        task="SEQ_CLS",
-        whole={
-            head: {name: as_numpy(value) for name, value in tree_flatten(there[head].parameters())}
-            for head in heads
-        },
-    )
-    peft.write(adapter, out)
+    whole = {
+        head: {name: as_numpy(value) for name, value in tree_flatten(there[head].parameters())}
+        for head in heads
+    }
+    lora.save(model, plan, out, task="SEQ_CLS", whole=whole)

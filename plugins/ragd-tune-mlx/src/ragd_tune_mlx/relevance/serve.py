@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
 import mlx.core as mx
 import numpy as np
 
 from ragd_tune.backends import LoadRequest, RerankRequest
-from ragd_tune.errors import TuneError
 from ragd_tune.interchange import peft
 from ragd_tune.plan import Device, ModelFacts
 from ragd_tune_mlx import lora
 from ragd_tune_mlx.relevance.model import Opened, Scorer, build, open_folder
 from ragd_tune_mlx.session import on
+from ragd_tune_mlx.shared import Base, Bases, SharedHandle
 from ragd_tune_mlx.tokens import Tokenizer
 from ragd_tune_mlx.weights import as_numpy
 
@@ -28,43 +26,23 @@ TOKENS_AT_ONCE = 8_192
 """Tokens of one forward pass at most: bounds the activations."""
 
 
-class Base:
-    """A base's arrays; the models with adapters use them, and nothing writes to them."""
-
-    def __init__(self, opened: Opened) -> None:
-        self.opened = opened
+_bases: Bases[Opened] = Bases()
 
 
-_bases: WeakValueDictionary[tuple[str, ...], Base] = WeakValueDictionary()
-"""Bases that some open handle uses, by fingerprint, place and device."""
-
-
-class PairScorer:
+class PairScorer(SharedHandle[Opened, Scorer]):
     """A loaded model; :attr:`facts` says what it is."""
 
     def __init__(
-        self, base: Base, model: Scorer, tokenizer: Tokenizer, facts: ModelFacts, device: Device
+        self,
+        base: Base[Opened],
+        model: Scorer,
+        tokenizer: Tokenizer,
+        facts: ModelFacts,
+        device: Device,
     ) -> None:
-        self._base: Base | None = base
-        self._model: Scorer | None = model
+        super().__init__(base, model, facts)
         self._tokenizer = tokenizer
-        self._facts = facts
         self._device = device
-
-    @property
-    def facts(self) -> ModelFacts:
-        """What was loaded."""
-        return self._facts
-
-    @property
-    def model(self) -> Scorer:
-        """The loaded model.
-
-        :raises TuneError: it was closed.
-        """
-        if self._model is None:
-            raise TuneError("this model was closed")
-        return self._model
 
     def rerank(self, requests: Sequence[RerankRequest]) -> list[NDArray[np.float32]]:
         """Return scores between 0 and 1 by request, float32 (passages,)."""
@@ -87,12 +65,6 @@ class PairScorer:
         with on(self._device):
             return as_numpy(mx.sigmoid(self.model(self._tokenizer.pairs(queries, passages))))
 
-    def close(self) -> None:
-        """Give the memory back; the base stays while another handle uses it."""
-        self._model = self._base = None
-        gc.collect()
-        mx.clear_cache()
-
 
 def load(request: LoadRequest) -> PairScorer:
     """Load what ``request`` names, in float32 and in evaluation mode.
@@ -101,12 +73,12 @@ def load(request: LoadRequest) -> PairScorer:
     """
     with on(request.device):
         base = _base(request)
-        model = _model(base.opened, request)
-    own = base.opened.facts()
+        model = _model(base.held, request)
+    own = base.held.facts()
     facts = request.facts or own
     length = min(request.max_length or facts.max_length, facts.max_length)
     facts = replace(facts, max_length=length)
-    tokenizer = Tokenizer(base.opened.place, length=min(length, own.max_length))
+    tokenizer = Tokenizer(base.held.place, length=min(length, own.max_length))
     return PairScorer(base, model, tokenizer, facts, request.device)
 
 
@@ -120,13 +92,8 @@ def _model(opened: Opened, request: LoadRequest) -> Scorer:
     return model
 
 
-def _base(request: LoadRequest) -> Base:
+def _base(request: LoadRequest) -> Base[Opened]:
     if request.format == "full":
         assert request.adapter is not None
         return Base(open_folder(request.adapter, name=str(request.adapter)))
-    key = (request.base.fingerprint, str(request.base.path), request.device)
-    known = _bases.get(key)
-    if known is None:
-        opened = open_folder(request.base.path, name=request.base.name)
-        known = _bases[key] = Base(opened)
-    return known
+    return _bases.get(request, lambda: open_folder(request.base.path, name=request.base.name))

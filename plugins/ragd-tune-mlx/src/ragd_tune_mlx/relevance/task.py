@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import mlx.core as mx
 
-from ragd_tune.errors import DataError
 from ragd_tune.objectives import Row, Rows
+from ragd_tune.objectives.reading import passages, targets
 from ragd_tune_mlx.relevance.model import Scorer
 from ragd_tune_mlx.tokens import Tokenizer, Tokens
 
@@ -67,19 +66,12 @@ class Relevance:
         queries, texts = zip(*found, strict=True)
         return Pairs(
             tokens=self._tokenizer.pairs(queries, texts),
-            targets=mx.array([target for row in rows for target in self._targets(row)]),
+            targets=mx.array(
+                [target for row in rows for target in targets(row, listwise=self._listwise)]
+            ),
             sizes=tuple(len(passages(row)) for row in rows),
             of=of,
         )
-
-    def _targets(self, row: Row) -> list[float]:
-        labels = _numbers(row, "labels")
-        if not self._listwise:
-            return labels
-        if row.get("teacher_scores"):
-            return softmax(_numbers(row, "teacher_scores"))
-        total = sum(labels)
-        return [label / total for label in labels] if total else labels
 
     def loss(self, model: Scorer, piece: Pairs) -> mx.array:
         """Return the piece's share of the batch's mean loss, a scalar in float32."""
@@ -93,28 +85,3 @@ class Relevance:
             lost = lost - (target * (z - mx.logsumexp(z))).sum()
             start += size
         return lost / piece.of
-
-
-def passages(row: Row) -> list[str]:
-    """Return the passages of a row."""
-    found = row["passages"]
-    assert isinstance(found, list)
-    return found
-
-
-def _numbers(row: Row, name: str) -> list[float]:
-    found = row[name]
-    assert isinstance(found, list)
-    if len(found) != len(passages(row)):
-        raise DataError(
-            f"a row has {len(passages(row))} passages and {len(found)} {name}: "
-            f"{str(row['query'])[:60]!r}"
-        )
-    return [float(number) for number in found]
-
-
-def softmax(scores: Sequence[float]) -> list[float]:
-    """Return shares that add up to 1."""
-    top = max(scores)
-    raised = [math.exp(score - top) for score in scores]
-    return [one / sum(raised) for one in raised]
