@@ -93,19 +93,15 @@ def answer_data(
     if not data.negatives:
         data = _with_distractors(shop, data)
     counts = Counter(side[qid] for qid in answered.examples)
-    about = {
-        **{key: value for key, value in data.about.items() if key not in ("fingerprint", "parts")},
-        "raft": {
-            "model": endpoint.model,
-            "prompt": prompt_id(),
-            "judged": asking.judged,
-            "examples": dict(counts),
-            "dropped": dict(answered.dropped),
-        },
+    raft = {
+        "model": endpoint.model,
+        "prompt": prompt_id(),
+        "judged": asking.judged,
+        "examples": dict(counts),
+        "dropped": dict(answered.dropped),
     }
     tables = {**tables_of(path), **_tables(answered.examples, side)}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write(replace(data, about=about), out, force=force, tables=tables)
+    write(_told_of(data, raft), out, force=force, tables=tables)
     return AnsweredSet(
         data=read(out),
         answered=answered,
@@ -113,6 +109,12 @@ def answer_data(
         model=endpoint.model,
         notes=tuple(_notes(answered, len(questions))),
     )
+
+
+def _told_of(data: DataSet, raft: Mapping[str, object]) -> DataSet:
+    """Return ``data`` with where its examples come from; what is worked out anew is left out."""
+    own = {key: value for key, value in data.about.items() if key not in ("fingerprint", "parts")}
+    return replace(data, about={**own, "raft": raft})
 
 
 def _questions(data: DataSet) -> tuple[dict[str, Asked], dict[str, str]]:
