@@ -101,11 +101,7 @@ def show(adapter: str, *, as_json: bool) -> None:
         return
     rows = [("id", entry.id), ("names", ", ".join(entry.names)), ("path", str(entry.path))]
     rows += [(name, value) for name, value in manifest.items() if name != "files"]
-    made: dict[str, Any] = next(
-        (one["payload"] for one in records if one["type"] == "provenance"), {}
-    )
-    rows += [("trained by", made.get("plan", {}).get("backend", "unknown: it came from elsewhere"))]
-    rows += [("proof", proof_of(store, entry.id))]
+    rows += [("trained by", _trainer(records)), ("proof", proof_of(store, entry.id))]
     table("Adapter", ("what", "value"), rows)
     files = entry.manifest.files.items()
     table("Files", ("file", "size", "sha256"), ((n, size(f.size), f.sha256) for n, f in files))
