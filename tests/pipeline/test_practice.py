@@ -73,4 +73,4 @@ def test_a_run_that_leaves_a_rule_is_told_which_one(made: Any, said: str) -> Non
 
 def test_the_way_to_save_memory_is_one_that_the_run_has() -> None:
     assert "--micro-batch" in notices(planned(batch_size=4))[0]
-    assert "--max-length" in notices(planned("contrastive", batch_size=4))[0]
+    assert "--training-length" in notices(planned("contrastive", batch_size=4))[0]

@@ -78,7 +78,8 @@ def _batch(plan: TrainPlan, rows: int, defaults: Mapping[str, object]) -> Iterat
     size = plan.integer("batch_size")
     least = min(BATCH, _number(defaults.get("batch_size"), BATCH))
     if size < least:
-        way = "--micro-batch" if "micro_batch" in plan.options else "--max-length"
+        ways = ("micro_batch", "training_length", "max_length")
+        way = f"--{next(one for one in ways if one in plan.options).replace('_', '-')}"
         yield (
             f"{size} rows a step: fewer than {least:g} make noisy steps; if memory is short, "
             f"{way} saves it"
