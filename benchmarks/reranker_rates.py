@@ -65,13 +65,17 @@ def main() -> None:
     parser.add_argument("rates", type=float, nargs="+")
     parser.add_argument("--steps", type=int, default=140)
     parser.add_argument("--candidates", type=int, default=20)
+    parser.add_argument("--base", default="all-MiniLM-L6-v2")
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--home", type=Path, help="store; one that goes away when not set")
     asked = parser.parse_args()
     data = shared(asked.set)
     with tempfile.TemporaryDirectory() as home:
         for rate in asked.rates:
             given = {"tuning": asked.tuning, "learning_rate": rate, "max_steps": asked.steps}
-            row = measured(asked.kind, data, asked.home or Path(home), given, asked.candidates)
+            where = {"base": asked.base, "device": asked.device}
+            store = asked.home or Path(home)
+            row = measured(asked.kind, data, store, {**given, **where}, asked.candidates)
             print(json.dumps({"kind": asked.kind, "set": asked.set, **row}), flush=True)
 
 
