@@ -42,8 +42,9 @@ def measured(
     planned = plan(shop, Request(kind=kind, data=data.source, given=given, offline=True))
     made = train(shop, planned, fresh=True)
     trained = cpu_seconds() - start
-    judged = {"candidates": candidates} | ({"whole_corpus": 0} if kind == "colbert" else {})
     base = planned.plan.base
+    judged = {"candidates": candidates, "first_stage": str(given["base"])}
+    judged |= {"whole_corpus": 0} if kind == "colbert" else {}
     report = prove(shop, made.id, data, split="dev", base=base, options=judged).report
     losses = [round(loss, 4) for _, loss in made.result.losses[-3:]]
     return {
