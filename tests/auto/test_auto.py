@@ -130,6 +130,33 @@ def test_nothing_serves_where_that_was_not_wanted(
     assert Store(machine.home).active("embedder") is None
 
 
+def test_where_ragd_is_set_up_it_is_asked_before_it_changes(
+    machine: Machine,
+    documents: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = tmp_path / ".ragd" / "config.yaml"
+    config.parent.mkdir()
+    config.write_text(
+        f"embedding: {{model: {machine.base}, dimension: 16}}\n"
+        f"storage: {{data_dir: {config.parent}}}\n"
+    )
+    before = config.read_bytes()
+    monkeypatch.setenv("RAGD_TUNE_LEARNING_RATE", "0.01")
+    monkeypatch.setenv("RAGD_TUNE_EPOCHS", "4")
+    asked = command(machine, documents, "--generator", "headings", "--tuning", "full")
+    assert cli.run(asked) == DONE
+    assert "let ragd use it: ragd-tune adapters activate" in capsys.readouterr().out
+    assert config.read_bytes() == before
+    assert Store(machine.home).active("embedder") is None
+    assert cli.run([*asked, "--yes", "--json"]) == DONE
+    done = told(capsys)
+    assert done["activated"]
+    assert done["adapter"]["id"].encode() in config.read_bytes()
+
+
 def test_the_same_command_again_makes_the_same_adapter(
     machine: Machine, documents: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import queue
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,11 +13,15 @@ from typing import Any
 
 
 class Server(ThreadingHTTPServer):
-    """Speaks Ollama's API as far as a model is created, shown, asked and deleted."""
+    """Speaks Ollama's API as far as a model is created, listed, shown, asked and deleted.
+
+    ``prompts`` are those that it was asked, in their order.
+    """
 
     blobs: dict[str, bytes]
     models: dict[str, dict[str, Any]]
     calls: list[str]
+    prompts: queue.Queue[str]
 
     @property
     def address(self) -> str:
@@ -38,6 +43,9 @@ class Answers(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def do_GET(self) -> None:
+        self._end(200, {"models": [{"name": name} for name in self.server.models]})
 
     def do_HEAD(self) -> None:
         self.server.calls.append(f"HEAD {self.path}")
@@ -63,7 +71,9 @@ class Answers(BaseHTTPRequestHandler):
             return self._end(200, {"status": "success"})
         if asked["model"] not in server.models:
             return self._end(404, {"error": "not found"})
-        return self._end(200, {"response": f"said: {asked.get('prompt')}"})
+        if self.path == "/api/generate":
+            server.prompts.put(asked["prompt"])
+        return self._end(200, {"response": f"said: {asked.get('prompt')}", "done": True})
 
 
 @contextlib.contextmanager
@@ -71,6 +81,7 @@ def serving() -> Iterator[Server]:
     """Run a server on a free port of this machine."""
     made = Server(("127.0.0.1", 0), Answers)
     made.blobs, made.models, made.calls = {}, {}, []
+    made.prompts = queue.Queue()
     thread = threading.Thread(target=made.serve_forever, daemon=True)
     thread.start()
     try:

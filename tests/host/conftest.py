@@ -13,6 +13,10 @@ import pytest
 
 PYTHON = os.environ.get("RAGD_TUNE_HOST_PYTHON", "")
 HERE = Path(__file__).parent
+WORDS = ("harbour", "olive", "engine", "glacier", "violin", "orchard", "comet", "bakery")
+
+# A data set of ragd's planned rows would do as well; two steps move every weight a little.
+TRAIN = "train bi-encoder --data data --name tuned --tuning full --max-steps 2 --batch-size 4"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -98,3 +102,28 @@ class Host:
 def make_host(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Host]:
     """Return what makes a home with ragd in it."""
     return lambda: Host(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def host(make_host: Callable[[], Host]) -> Host:
+    """Return a home with eight small documents, and ``tuned``, an adapter that moves them all."""
+    made = make_host()
+    documents, data = made.home / "docs", made.home / "data"
+    documents.mkdir()
+    (data / "qrels").mkdir(parents=True)
+    texts = {
+        word: f"The {word} is described here at some length, for whoever looks for it. " * 3
+        + f"Nobody who has seen the {word} in winter forgets it, and that is all there is to say."
+        for word in WORDS
+    }
+    for word, text in texts.items():
+        (documents / f"{word}.txt").write_text(text, encoding="utf-8")
+    lines = [json.dumps({"_id": word, "title": "", "text": text}) for word, text in texts.items()]
+    (data / "corpus.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    asked = [json.dumps({"_id": f"q-{word}", "text": f"where is the {word}?"}) for word in WORDS]
+    (data / "queries.jsonl").write_text("\n".join(asked) + "\n", encoding="utf-8")
+    judged = "".join(f"q-{word}\t{word}\t1\n" for word in WORDS)
+    (data / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\n" + judged)
+    made.index(documents)
+    made.tune(f"{TRAIN} --max-length 32 --no-proof")
+    return made

@@ -15,8 +15,9 @@ from ragd_tune.pipeline import host_index, hosting
 from ragd_tune.pipeline.host_plan import plan_activation
 from ragd_tune.pipeline.host_status import host_status
 from ragd_tune.pipeline.workshop import Workshop
-from ragd_tune.ragd import chroma, chunks, configfile, hooking
+from ragd_tune.ragd import chroma, chunks, configfile, hooking, reindex
 from ragd_tune.ragd.provider import get_embedder
+from ragd_tune.testing.fakes import make_base
 from ragd_tune.testing.samples import tiny_data
 
 TEXTS = [f"part {number} of a harbour at night" for number in range(5)]
@@ -234,6 +235,22 @@ def test_a_query_adapter_is_refused_where_the_index_is_not_its_bases(
     bench.train("mine", side="query")
     with pytest.raises(StoreError, match="are not those of"):
         plan_activation(shop, "mine")
+
+
+def test_an_adapter_of_another_base_than_ragds_is_told(
+    bench: Any, shop: Workshop, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.train("mine")
+    other = make_base(tmp_path / "other", seed=9)
+    config.write_text(config.read_text().replace(str(bench.base), str(other)))
+    (told, _) = plan_activation(shop, "mine").notes
+    assert f"made from fake-base and proven against it, and ragd has {other}" in told
+    bench.train("asks", side="query")
+    monkeypatch.setattr(hooking, "is_enabled", lambda: True)
+    monkeypatch.setattr(reindex, "differs", lambda *_: False)
+    with pytest.raises(StoreError, match="embeds") as caught:
+        plan_activation(shop, "asks")
+    assert caught.value.mend.endswith(f"--side query --base {other}")
 
 
 def test_prompts_that_differ_get_a_view_that_plain_ragd_cannot_load(

@@ -9,8 +9,8 @@ import pytest
 
 from ragd_tune.kinds import Profile, Tier
 from ragd_tune.ragd.tiers import (
+    BASES,
     LIMITS,
-    SUGGESTIONS,
     TIERS,
     find_tier,
     memory,
@@ -40,8 +40,8 @@ def test_a_machine_without_ragd_is_judged_by_its_memory(monkeypatch: pytest.Monk
     assert find_tier() == find_tier({"hardware": {"tier": "unheard of"}}) == tier_of(memory())
 
 
-def test_every_tier_has_a_suggestion() -> None:
-    assert set(SUGGESTIONS) == set(TIERS)
+def test_every_tier_has_a_base() -> None:
+    assert set(BASES) == set(TIERS)
     assert len(LIMITS) == len(TIERS) - 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--name", help="Name of the adapter; the documents' if not given.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides what is held back.")
 @click.option("--no-activate", is_flag=True, help="Leave what serves as it is.")
+@click.option("--yes", is_flag=True, help="Change what ragd uses without asking.")
 @click.option("--offline", is_flag=True, help="Never ask a model hub.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, every question's scores in it.")
 def auto(
@@ -62,14 +64,17 @@ def auto(
     name: str | None,
     seed: int,
     no_activate: bool,
+    yes: bool,
     offline: bool,
     as_json: bool,
 ) -> int:
     """Fine-tune an embedder on DOCUMENTS, prove the gain on held-back ones, and let it serve.
 
-    Exits with 3, and changes nothing that serves, if no gain could be proven.
+    Where ragd is set up, you see first what changes in it, and are asked. Exits with 3, and changes
+    nothing that serves, if no gain could be proven.
     """
     from ragd_tune.auto import Wish, run
+    from ragd_tune.cli import hosted
     from ragd_tune.cli.progress import Progress
     from ragd_tune.pipeline import workshop
     from ragd_tune.pipeline.asking import Asking
@@ -87,18 +92,22 @@ def auto(
         generator=generator,
         training={"tuning": tuning, "minutes": minutes, "backend": backend, "seed": seed},
         mined=mined,
-        activate=not no_activate,
+        activate=not no_activate and not hosted.found(),
         name=name,
     )
     with Progress(quiet=as_json) as progress:
         shop = workshop(observe=progress, progress=progress.work)
         done = run(shop, wish, progress.say)
+    if not as_json:
+        tell(done)
+    if done.report.passed and not no_activate and hosted.found():
+        data = done.generated.data.source
+        serves = hosted.hand_over(done.trained.id[:12], data=data, yes=yes, json=as_json)
+        done = replace(done, activated=serves)
     if as_json:
         from ragd_tune.cli.output import show_json
 
         show_json(done.to_json())
-    else:
-        tell(done)
     return errors.DONE if done.report.passed else errors.NOT_PROVEN
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,33 @@ def activate(
         return
     click.echo(f"{plan.entry.shown} is the active embedder, and ragd's next search uses it")
     click.echo("the way back: ragd-tune adapters rollback")
+
+
+def hand_over(ref: str, *, data: Path, yes: bool, json: bool) -> bool:
+    """Let ragd use what `auto` made, if the user says so; else say how. Return whether it does."""
+    if json and not yes:
+        return False
+    if json:
+        _quietly(ref, data)
+        return True
+    if yes or sys.stdin.isatty():
+        try:
+            activate(ref, data=data, force=False, dry_run=False, yes=yes, json=False)
+        except click.Abort:
+            click.echo()
+        else:
+            return True
+    click.echo(f"let ragd use it: ragd-tune adapters activate {ref} --data {data}")
+    return False
+
+
+def _quietly(ref: str, data: Path) -> None:
+    from ragd_tune.pipeline.host_plan import plan_activation
+    from ragd_tune.pipeline.hosting import carry_out
+    from ragd_tune.pipeline.workshop import workshop
+
+    shop = workshop()
+    carry_out(shop, plan_activation(shop, ref, data=data))
 
 
 def roll_back() -> tuple[str, ...]:
@@ -102,8 +130,6 @@ class bar:
     """A bar for chunks on standard error; silent without a terminal or with ``quiet``."""
 
     def __init__(self, total: int, *, quiet: bool) -> None:
-        import sys
-
         self._total = total
         self._shown = not quiet and sys.stderr.isatty()
 

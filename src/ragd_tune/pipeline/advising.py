@@ -19,7 +19,7 @@ from ragd_tune.pipeline.generating import Generation, embedding, generate_data
 from ragd_tune.pipeline.planning import memory
 from ragd_tune.pipeline.proving import generated
 from ragd_tune.pipeline.workshop import Workshop
-from ragd_tune.ragd.tiers import SUGGESTIONS, tier_here
+from ragd_tune.ragd.tiers import BASES, tier_here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def advise(
     raft = any(data.source.glob("raft_train.jsonl*")) if data.source.is_dir() else False
     kinds = tuple(shop.registry.kinds)
     notes.extend(_larger_base(machine.tier, base))
-    named = "" if base == SUGGESTIONS["standard"].base else base
+    named = "" if base == BASES["standard"] else base
     advice = recommend(facts, data=str(data.source), base=named, raft_rows=raft, kinds=kinds)
     return Advised(advice=advice, facts=facts, data=data, notes=tuple(notes))
 
@@ -92,8 +92,8 @@ def hardware(shop: Workshop) -> Hardware:
 
 def _larger_base(tier: Tier, base: str) -> tuple[str, ...]:
     """Say which base ragd would choose for this machine, if it is a larger one."""
-    own = SUGGESTIONS[tier].base
-    if own in (base, SUGGESTIONS["standard"].base):
+    own = BASES[tier]
+    if own in (base, BASES["standard"]):
         return ()
     return (f"ragd calls this machine {tier}, for which it has {own}: compare by --base {own}",)
 

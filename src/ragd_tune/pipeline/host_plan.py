@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ragd_tune.config import ragd_path
 from ragd_tune.errors import StoreError, UsageError
+from ragd_tune.pipeline import host_notes
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.ragd import configfile, view
 from ragd_tune.ragd.facts import WRITTEN, HostConfig, host_config
@@ -83,21 +84,13 @@ def plan_activation(
         documents, chunks, seconds = _work(facts.chroma_path, target, after)
         found = _calibrate(shop, entry, data, facts, old, after)
         changes = _changes(shop, entry, facts, after, target, found)
+        notes = host_notes.all_of(shop, entry, facts, old, found)
     return HostPlan(
         entry=entry, config=config, before=before,
         after=configfile.edited(before, changes, str(config)), source=facts.chroma_path,
         target=target, documents=documents, chunks=chunks, seconds=seconds,
-        batch=facts.batch_size, calibration=found, notes=_notes(found), forced=not proven,
+        batch=facts.batch_size, calibration=found, notes=notes, forced=not proven,
     )  # fmt: skip
-
-
-def _notes(found: Calibration | None) -> tuple[str, ...]:
-    """Say what to know of the thresholds."""
-    if found is None:
-        return ("thresholds stay: give queries that no training saw by --data",)
-    if found.split == "test":
-        return ("the data set has no dev split: the thresholds are those of its test questions",)
-    return ()
 
 
 def must_be_usable(entry: Entry, facts: HostConfig) -> None:
@@ -151,7 +144,7 @@ def _target(entry: Entry, facts: HostConfig, after: Embedder, old: Embedder) -> 
         raise StoreError(
             f"{entry.shown} searches what its base embeds, and ragd's documents are embedded by "
             f"{old.model_name}",
-            mend="go back to the base first: ragd-tune adapters rollback",
+            mend=host_notes.way_to_search(entry, facts),
         )
     return target_of(facts, after.space)
 

@@ -19,7 +19,7 @@ class Finder:
     """Let Python find ragd's modules as ever, and look at them once they have been run."""
 
     @staticmethod
-    def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def] # noqa: ANN
+    def find_spec(name, path=None, target=None):  # type: ignore[no-untyped-def]
         """Return the module's own spec with a loader that patches behind it."""
         if name not in WATCHED:
             return None

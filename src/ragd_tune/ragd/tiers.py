@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,22 +23,14 @@ LIMITS = (8.0, 16.0, 32.0)
 """GiB of memory below which a machine is of the tier at the same place."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion:
-    """What suits a tier. ``batch_size`` counts rows of one training step."""
-
-    base: str
-    tuning: str
-    batch_size: int
-
-
-_SMALL, _LARGE = "all-MiniLM-L6-v2", "all-mpnet-base-v2"  # ragd's own recommendations
-SUGGESTIONS: Mapping[Tier, Suggestion] = {
-    "minimal": Suggestion(base=_SMALL, tuning="lora", batch_size=16),
-    "standard": Suggestion(base=_SMALL, tuning="full", batch_size=32),
-    "high": Suggestion(base=_LARGE, tuning="lora", batch_size=32),
-    "extreme": Suggestion(base=_LARGE, tuning="full", batch_size=64),
+_SMALL, _LARGE = "all-MiniLM-L6-v2", "all-mpnet-base-v2"
+BASES: Mapping[Tier, str] = {
+    "minimal": _SMALL,
+    "standard": _SMALL,
+    "high": _LARGE,
+    "extreme": _LARGE,
 }
+"""The embedder that ragd recommends for each tier."""
 
 
 def tier_of(memory: float, limits: tuple[float, float, float] = LIMITS) -> Tier:
