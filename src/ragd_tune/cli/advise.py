@@ -25,10 +25,10 @@ _WHAT = {
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--base", default="all-MiniLM-L6-v2", show_default=True, help="Base model.")
+@click.option("--base", help="Base model; ragd's own embedder, else all-MiniLM-L6-v2.")
 @click.option("--offline", is_flag=True, help="Never ask a model hub.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def advise(paths: tuple[Path, ...], *, base: str, offline: bool, as_json: bool) -> None:
+def advise(paths: tuple[Path, ...], *, base: str | None, offline: bool, as_json: bool) -> None:
     """Measure PATHS, a data set or documents, against a base model, and say what would pay.
 
     Documents are asked without a language model for the measuring. Nothing is trained.

@@ -34,7 +34,7 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--model", help="Language model; the first that the endpoint offers if not given.")
 @click.option("--allow-remote", is_flag=True, help="Let documents go to another machine.")
-@click.option("--base", default="all-MiniLM-L6-v2", show_default=True, help="Base model.")
+@click.option("--base", help="Base model; ragd's own embedder, else all-MiniLM-L6-v2.")
 @click.option("--tuning", metavar="lora|full", help="What to train; the kind's default.")
 @click.option("--minutes", metavar="X", help="Train for so long; a whole epoch if not given.")
 @click.option("--backend", help="Backend; the best if not given.")
@@ -55,7 +55,7 @@ def auto(
     endpoint: str,
     model: str | None,
     allow_remote: bool,
-    base: str,
+    base: str | None,
     tuning: str | None,
     minutes: str | None,
     backend: str | None,
@@ -79,11 +79,13 @@ def auto(
     from ragd_tune.pipeline import workshop
     from ragd_tune.pipeline.asking import Asking
     from ragd_tune.pipeline.generating import Generation
+    from ragd_tune.pipeline.host_base import base_of
+    from ragd_tune.store import Store
 
     wish = Wish(
         generation=Generation(
             documents=documents,
-            base=base,
+            base=base_of(Store(), base),
             per_chunk=per_chunk,
             seed=seed,
             offline=True if offline else None,

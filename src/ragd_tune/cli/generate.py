@@ -30,7 +30,7 @@ _PATH = click.Path(path_type=Path)
     help="Who asks: a language model, or headings, FAQ, links and the documents' own statistics.",
 )
 @asks
-@click.option("--base", default="all-MiniLM-L6-v2", show_default=True, help="Base model.")
+@click.option("--base", help="Base model; ragd's own embedder, else all-MiniLM-L6-v2.")
 @click.option("--tokens", type=click.IntRange(16, 32_768), help="Tokens of a passage, at most.")
 @click.option(
     "--per-chunk", type=click.IntRange(1, 50), default=4, show_default=True, help="Questions each."
@@ -77,8 +77,11 @@ def generate(
     from ragd_tune.pipeline import workshop
     from ragd_tune.pipeline.asking import generate_with_model as by_model
     from ragd_tune.pipeline.generating import Generation, generate_data
+    from ragd_tune.pipeline.host_base import base_of
+    from ragd_tune.store import Store
 
     asking = asking_of(given)
+    given["base"] = base_of(Store(), given["base"])
     asked = Generation(
         documents=documents,
         recipes=recipes or RECIPES,

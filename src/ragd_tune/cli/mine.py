@@ -25,7 +25,7 @@ _PATH = click.Path(path_type=Path)
     type=click.Choice(["bm25", "dense"]),
     help="Who proposes candidates; both if not given.",
 )
-@click.option("--base", default="all-MiniLM-L6-v2", show_default=True, help="Base model.")
+@click.option("--base", help="Base model; ragd's own embedder, else all-MiniLM-L6-v2.")
 @click.option("--adapter", help="Embed by this adapter of the store instead of the base.")
 @click.option(
     "--teacher",
@@ -61,7 +61,7 @@ def mine(
     out: Path,
     *,
     retrievers: tuple[str, ...],
-    base: str,
+    base: str | None,
     adapter: str | None,
     teacher: str | None,
     per_query: int,
@@ -81,6 +81,7 @@ def mine(
     from ragd_tune.cli.progress import Progress
     from ragd_tune.data.mine import Mining
     from ragd_tune.pipeline import workshop
+    from ragd_tune.pipeline.host_base import base_of
     from ragd_tune.pipeline.mining import RETRIEVERS, mine_data
 
     asked = Mining(
@@ -91,12 +92,13 @@ def mine(
         index=index,
     )
     with Progress(quiet=as_json) as progress:
+        shop = workshop(progress=progress.work)
         made = mine_data(
-            workshop(progress=progress.work),
+            shop,
             path,
             out,
             asked,
-            base=base,
+            base=base_of(shop.store, base),
             adapter=adapter,
             teacher=teacher,
             offline=True if offline else None,

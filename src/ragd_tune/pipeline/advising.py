@@ -16,6 +16,7 @@ from ragd_tune.errors import NotInstalledError, UsageError
 from ragd_tune.kinds import Tier
 from ragd_tune.models import resolve
 from ragd_tune.pipeline.generating import Generation, embedding, generate_data
+from ragd_tune.pipeline.host_base import base_of
 from ragd_tune.pipeline.planning import memory
 from ragd_tune.pipeline.proving import generated
 from ragd_tune.pipeline.workshop import Workshop
@@ -42,15 +43,19 @@ class Advised:
 
 
 def advise(
-    shop: Workshop, paths: tuple[Path, ...], *, base: str, offline: bool | None = None
+    shop: Workshop, paths: tuple[Path, ...], *, base: str | None = None, offline: bool | None = None
 ) -> Advised:
     """Measure the data set or the documents at ``paths`` against ``base``, and advise.
+
+    ``base`` is ragd's own embedder if None, else the one that every machine can run.
 
     Documents are made into a set without a language model, kept in the store's ``datasets``.
 
     :raises DataError: there is nothing that can be read.
     """
     notes: list[str] = []
+    usual = base_of(shop.store, None)
+    base = base or usual
     data = _set_at(shop, paths, base, offline, notes)
     split = next((name for name in ("test", "dev", "train") if name in data.qrels), "train")
     machine = hardware(shop)
@@ -74,7 +79,7 @@ def advise(
     raft = any(data.source.glob("raft_train.jsonl*")) if data.source.is_dir() else False
     kinds = tuple(shop.registry.kinds)
     notes.extend(_larger_base(machine.tier, base))
-    named = "" if base == BASES["standard"] else base
+    named = "" if base == usual else base
     advice = recommend(facts, data=str(data.source), base=named, raft_rows=raft, kinds=kinds)
     return Advised(advice=advice, facts=facts, data=data, notes=tuple(notes))
 

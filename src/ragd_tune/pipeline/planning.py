@@ -16,6 +16,7 @@ from ragd_tune.kinds import ModelKind, Profile
 from ragd_tune.launch import axolotl
 from ragd_tune.objectives import Rows
 from ragd_tune.options import CHOICES, LORA, RUN, Option, Value, of_side, options_of_tuning
+from ragd_tune.pipeline.host_base import base_layer, resolve_base
 from ragd_tune.pipeline.negatives import with_negatives
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.plan import Device, Side, TrainPlan
@@ -85,11 +86,9 @@ def plan(shop: Workshop, request: Request) -> Planned:
     :raises DataError: the data cannot be used; names file and line.
     :raises NotInstalledError: a backend, a kind or the base is not here.
     """
-    from ragd_tune.models import resolve
-
     kind = shop.registry.kind(request.kind)
     options = declared(shop.registry, kind)
-    layers = _layers(shop.registry, kind, options, request)
+    layers = _layers(shop, kind, options, request)
     choices = config.settle(CHOICES, layers)
     objective, tuning = _one_of(kind, choices, "objective"), _one_of(kind, choices, "tuning")
     side = _side(choices)
@@ -108,8 +107,9 @@ def plan(shop: Workshop, request: Request) -> Planned:
     judging = {option.name for option in relevant if option.group == "proof"}
     values = {name: one.value for name, one in settings.items() if name not in judging}
     _refuse_processes(shop.registry, choice, objective, settings["processes"])
-    name = _text(choices["base"].value) or kind.default_base
-    base = resolve(name, offline=request.offline, home=shop.store.root)
+    base = resolve_base(
+        choices["base"], kind.default_base, offline=request.offline, home=shop.store.root
+    )
     rows = kind.rows(with_negatives(shop, data, base, choice.device, values), objective, values)
     draft = TrainPlan(
         kind=kind.name,
@@ -143,16 +143,19 @@ def _at(plan: TrainPlan, out: Path) -> TrainPlan:
 
 
 def _layers(
-    registry: Registry, kind: ModelKind, options: tuple[Option, ...], request: Request
+    shop: Workshop, kind: ModelKind, options: tuple[Option, ...], request: Request
 ) -> list[Layer]:
     layers = [
+        base_layer(shop.store, kind.serves),
         config.ragd_file(config.ragd_path(), serves=kind.serves),
         config.environment(options),
         config.flags(request.given),
     ]
     if request.config is not None:
-        known = {o.name for one in registry.kinds.values() for o in declared(registry, one)}
-        layers.append(config.config_file(request.config, known, registry.kinds, kind.name))
+        known = {
+            o.name for one in shop.registry.kinds.values() for o in declared(shop.registry, one)
+        }
+        layers.append(config.config_file(request.config, known, shop.registry.kinds, kind.name))
     return layers
 
 
