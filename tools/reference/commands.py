@@ -9,7 +9,7 @@ import click
 from tools.reference.markdown import table
 
 from ragd_tune import cli
-from ragd_tune.cli import train
+from ragd_tune.cli import auto_tune, train
 
 _KINDS = (
     "KIND is a kind of model that is installed, such as `bi-encoder`. Each of the "
@@ -40,7 +40,13 @@ def _summary(name: str) -> str:
 
 def _command(command: click.Command, path: str) -> list[str]:
     if path == "ragd-tune train":
-        return [*_shown(command, "ragd-tune train KIND", train._COMMON), _KINDS]
+        tuned = "ragd-tune train auto-tune KIND"
+        return [
+            *_shown(command, "ragd-tune train KIND", train._COMMON),
+            _KINDS,
+            *_shown(auto_tune.auto_tune, tuned, auto_tune.COMMON),
+            _KINDS,
+        ]
     if isinstance(command, click.Group):
         parts = [f"## {path}", command.help or ""]
         for sub in command.commands.values():

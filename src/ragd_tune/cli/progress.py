@@ -44,6 +44,10 @@ class Progress:
         """Show ``event``."""
         if event.type == "estimate" and event.estimate:
             self.say(describe(event.estimate))
+        elif event.type == "start":
+            self.told = -1  # another training than the one before
+            if event.message:
+                self.say(event.message)
         elif event.type == "step":
             self._step(event)
         elif event.type == "dev" and event.loss is not None:

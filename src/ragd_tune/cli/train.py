@@ -18,6 +18,7 @@ from ragd_tune.pipeline.planning import Planned, Request, declared, plan
 from ragd_tune.registry import Registry, discover
 
 _PATH = click.Path(path_type=Path)
+AUTO_TUNE = "auto-tune"
 
 
 @cache
@@ -25,17 +26,37 @@ def _registry() -> Registry:
     return discover()
 
 
-class _Kinds(click.Group):
+class Kinds(click.Group):
     """One command a kind; a broken plugin's command says what is wrong with it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the kinds that are installed."""
         return list(_registry().kinds)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return _command(_registry().kind(name))
+        """Make the command of the kind ``name``."""
+        return self.command_of(_registry().kind(name))
+
+    def command_of(self, kind: ModelKind) -> click.Command:
+        """Return what trains ``kind``."""
+        return _command(kind)
 
 
-@click.group(cls=_Kinds)
+class _Train(Kinds):
+    """The kinds, and the search over their options."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), AUTO_TUNE]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name != AUTO_TUNE:
+            return super().get_command(ctx, name)
+        from ragd_tune.cli.auto_tune import auto_tune
+
+        return auto_tune
+
+
+@click.group(cls=_Train)
 def train() -> None:
     """Fine-tune a model, prove the result, and keep it."""
 
@@ -47,13 +68,13 @@ def _command(kind: ModelKind) -> click.Command:
         callback=partial(_run, kind.name),
         params=[
             *_COMMON,
-            *flags.click_options(options, _defaults(kind)),
+            *flags.click_options(options, defaults_by_tuning(kind)),
         ],
         help=f"{kind.title}. It has to beat {kind.incumbent} by {kind.gate_metric}.",
     )
 
 
-def _defaults(kind: ModelKind) -> dict[str, Mapping[str, object]]:
+def defaults_by_tuning(kind: ModelKind) -> dict[str, Mapping[str, object]]:
     """Return the kind's defaults by tuning, for a middling profile: the help shows them."""
     return {
         tuning: kind.defaults(

@@ -31,8 +31,12 @@ def train_and_prove(
     parameters: Mapping[str, object],
     *,
     as_json: bool,
+    beside: Mapping[str, object] | None = None,
 ) -> int:
-    """Run ``planned``, prove it on the asked split, print, and return the exit code."""
+    """Run ``planned``, prove it on the asked split, print, and return the exit code.
+
+    ``beside`` goes into the JSON, too.
+    """
     name, python = parameters.get("name"), parameters.get("python")
     split = str(parameters.get("split") or "test")
     judges = planned.data.judges(split, scored=planned.kind.serves == "embedder")
@@ -62,7 +66,10 @@ def train_and_prove(
             options=planned.judging,
             other=elsewhere,
         ).report
-    tell(made, report, as_json=as_json)
+    if as_json:
+        show_json({**summary(made, report), **(beside or {})})
+    else:
+        tell(made, report)
     write_page(shop.store, made.id, page)
     return errors.DONE if report is None or report.passed else errors.NOT_PROVEN
 
@@ -79,11 +86,8 @@ def _page(asked: object, *, proves: bool) -> Path | None:
     return page
 
 
-def tell(made: Trained, report: Report | None, *, as_json: bool) -> None:
+def tell(made: Trained, report: Report | None) -> None:
     """Print what was trained and proven."""
-    if as_json:
-        show_json(summary(made, report))
-        return
     if report is not None:
         show_report(report)
     click.echo(f"trained in {cost(made)}")

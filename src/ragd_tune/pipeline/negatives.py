@@ -21,6 +21,12 @@ LENGTH = 128
 Negatives mined by the first 128 tokens trained as good a model as those by 256, at half the time.
 """
 
+KEPT = 4
+"""Negatives that are mined for each query at the least: trainings with fewer use the first ones.
+
+Embedding the corpus is what takes time, so that a search over their number mines once.
+"""
+
 
 def with_negatives(
     shop: Workshop, data: DataSet, base: BaseModel, device: Device, options: Mapping[str, Value]
@@ -37,7 +43,7 @@ def with_negatives(
     assert isinstance(count, int)
     length = options.get("max_length")
     length = min(LENGTH, length) if isinstance(length, int) else LENGTH
-    asked = Mining(per_query=count, retrievers=("dense",))
+    asked = Mining(per_query=max(count, KEPT), retrievers=("dense",))
     folder = shop.store.root / "mined" / _key(data, base, length)[:16]
     opened: list[ServedModel] = []
 

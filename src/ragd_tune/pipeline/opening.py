@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ragd_tune.kinds import Served
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.plan import BaseModel, Device, ModelFacts, Role
-from ragd_tune.store import Entry, VectorCache
+from ragd_tune.store import Entry, Store, VectorCache
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,13 +54,17 @@ class Sides:
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """What a proof of ``entry`` opens; leaving ``stack`` closes it."""
+    """What a proof of ``entry`` opens; leaving ``stack`` closes it.
+
+    ``named`` is the store of the adapters that are asked for by name; the shop's own if None.
+    """
 
     shop: Workshop
     stack: ExitStack
     entry: Entry
     base: BaseModel
     device: Device | None = None
+    named: Store | None = None
     _opened: dict[str, Served] = field(default_factory=dict)
 
     @cached_property
@@ -92,7 +96,7 @@ class Models:
         from ragd_tune.errors import StoreError
         from ragd_tune.models import locate, resolve
 
-        store = self.shop.store
+        store = self.named or self.shop.store
         try:
             entry = store.get(name)
         except StoreError:

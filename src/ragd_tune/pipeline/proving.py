@@ -18,7 +18,7 @@ from ragd_tune.pipeline.forgetting import Other, forgetting
 from ragd_tune.pipeline.opening import Models
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.plan import BaseModel, Device
-from ragd_tune.store import Entry
+from ragd_tune.store import Entry, Store
 
 if TYPE_CHECKING:
     from ragd_tune.evaluate import Report
@@ -45,6 +45,7 @@ def prove(
     base: BaseModel | None = None,
     options: Mapping[str, object] | None = None,
     other: Other | None = None,
+    named: Store | None = None,
 ) -> Proved:
     """Compare the adapter ``ref`` with its incumbent on ``split`` and record the result.
 
@@ -55,6 +56,7 @@ def prove(
         is checked all the same.
     :param options: the kind's own of the group ``proof``, by name; None is "not given".
     :param other: another domain, where an embedder must not lose more than is allowed.
+    :param named: the store of the adapters that the options name, where it is another one.
     :raises UsageError: an option that this kind's proof does not read, or out of its range.
     :raises DataError: the split has no queries, or leaks under ``strict``.
     """
@@ -77,7 +79,7 @@ def prove(
     if base is None or base.fingerprint != manifest.base.fingerprint:
         base = locate(manifest.base.name, manifest.base.fingerprint, shop.store.root)
     with ExitStack() as stack:
-        models = Models(shop=shop, stack=stack, entry=entry, base=base, device=device)
+        models = Models(shop=shop, stack=stack, entry=entry, base=base, device=device, named=named)
         trial = Trial(
             data=data,
             split=split,

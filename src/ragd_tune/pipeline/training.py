@@ -47,7 +47,7 @@ def train(
     :raises InterruptedRunError: Ctrl-C; a checkpoint was kept.
     """
     run = planned.plan.out.parent
-    with _alone(run):
+    with alone(run):
         _ready(run, resume=resume, fresh=fresh)
         worker.prepare(planned.plan, planned.rows)
         try:
@@ -157,8 +157,11 @@ def replayable(plan: TrainPlan, result: TrainResult) -> TrainPlan:
 
 
 @contextlib.contextmanager
-def _alone(run: Path) -> Iterator[None]:
-    """Keep a second process off the same run."""
+def alone(run: Path, doing: str = "training this very plan") -> Iterator[None]:
+    """Keep a second process off the same run, or off other work in a folder of its own.
+
+    :raises TuneError: there is one; says that it is ``doing`` that.
+    """
     from filelock import FileLock, Timeout
 
     run.mkdir(parents=True, exist_ok=True)
@@ -167,7 +170,7 @@ def _alone(run: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise TuneError(
-            f"another process is training this very plan in {run}",
+            f"another process is {doing} in {run}",
             mend="wait for it, or stop it first",
         ) from error
     try:
