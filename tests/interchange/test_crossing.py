@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from safetensors.numpy import save_file
 
 from ragd_tune.cli.adapters import adapters
 from ragd_tune.errors import RefusedAdapterError, TuneError, UsageError
@@ -18,7 +20,7 @@ from ragd_tune.interchange.lora import Lora, Part
 from ragd_tune.pipeline import crossing
 from ragd_tune.registry import discover
 from ragd_tune.serve.load import load
-from ragd_tune.store import Store
+from ragd_tune.store import Manifest, Store
 from ragd_tune.testing.tiny import HIDDEN, tiny_encoder
 
 TEXTS = ["anchor apple arrow", "beach bell", "lemon letter " * 40]
@@ -110,6 +112,36 @@ def test_a_folder_is_not_overwritten(store: Store, base: Path, tmp_path: Path) -
     )
     with pytest.raises(UsageError, match="is there already"):
         crossing.export_folder(store, "first", tmp_path / "foreign", format="mlx")
+
+
+@pytest.mark.parametrize(
+    ("format_", "told"),
+    [
+        ("full", r"a whole model, which the libraries load: .*adapters"),
+        ("map", r"a matrix for queries' vectors, which ragd-tune alone reads: .* export mine FILE"),
+        ("foreign", r"its own format, which ragd-tune alone reads: .* export mine FILE"),
+    ],
+)
+def test_what_is_not_of_low_rank_stays_and_what_it_is_is_told(
+    store: Store, tmp_path: Path, format_: str, told: str
+) -> None:
+    draft = store.draft()
+    save_file({"map": np.eye(4, dtype=np.float32)}, draft / "map.safetensors")
+    manifest = Manifest.build(
+        draft,
+        kind="bi-encoder",
+        objective="contrastive",
+        tuning="map",
+        format=format_,
+        base={"name": "base", "fingerprint": "f" * 64},
+        dimension=4,
+        max_length=8,
+    )
+    store.commit(draft, manifest, names=["mine"])
+    with pytest.raises(UsageError, match=f"format {format_}, and only LoRA") as refused:
+        crossing.export_folder(store, "mine", tmp_path / "out", format="peft")
+    assert re.search(told, refused.value.mend)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

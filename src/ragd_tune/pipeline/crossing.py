@@ -32,7 +32,7 @@ def export_folder(store: Store, ref: str, out: Path, *, format: str) -> list[Pat
     if entry.manifest.format != "peft":
         raise UsageError(
             f"{entry.shown} is in format {entry.manifest.format}, and only LoRA crosses",
-            mend="its folder in the store is a whole model that the libraries load",
+            mend=_instead(entry),
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out}: is there already", mend="name a folder that is not")
@@ -53,6 +53,17 @@ def export_folder(store: Store, ref: str, out: Path, *, format: str) -> list[Pat
     for name in beside:
         written.append(Path(shutil.copyfile(entry.path / name, out / name)))
     return sorted(written)
+
+
+def _instead(entry: Entry) -> str:
+    """Return what can be done with an adapter that is not of low rank."""
+    if entry.manifest.format == "full":
+        return f"its folder is a whole model, which the libraries load: {entry.path}"
+    holds = "a matrix for queries' vectors" if entry.manifest.format == "map" else "its own format"
+    return (
+        f"its folder holds {holds}, which ragd-tune alone reads: "
+        f"`ragd-tune adapters export {entry.shown} FILE` takes it to another machine"
+    )
 
 
 def format_of(source: Path) -> str:
