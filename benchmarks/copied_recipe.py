@@ -153,7 +153,7 @@ def against(ours: Sequence[Path], copied: Sequence[Path]) -> dict[str, Any]:
     mine = np.mean([[one[qid]["after"] for qid in ids] for one in judged], axis=0)
     theirs = np.mean([[one["queries"][qid] for qid in ids] for one in second], axis=0)
     clusters = [judged[0][qid]["cluster"] for qid in ids]
-    found = paired(mine - theirs, np.unique(clusters, return_inverse=True)[1])
+    found = paired(mine - theirs, np.unique(clusters, return_inverse=True)[1], seed=0)
     return {
         "base": float(np.mean([judged[0][qid]["before"] for qid in ids])),
         "ours": float(mine.mean()),
