@@ -70,6 +70,11 @@ class Availability:
     mend: str = ""
 
 
+def fits_any(base: BaseModel, objective: str) -> str:
+    """Say that a backend computes whatever base it is given."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
     """A backend as data: cheap to make, no framework import.
@@ -79,6 +84,9 @@ class Backend:
     names the objectives that it trains in several processes at once (the option ``processes``).
     ``bits`` are the ways in which it can hold a base in few bits (see
     :mod:`ragd_tune.interchange.quantised`): an adapter that was trained on one fits no other.
+    ``unfit`` says why it does not compute a base for an objective, and nothing if it does: from
+    the base's small files alone, without a framework; it never raises. Another backend is then
+    chosen, or the refusal names the one that could.
     """
 
     name: str
@@ -89,6 +97,7 @@ class Backend:
     options: tuple[Option, ...] = field(default=())
     spreads: tuple[str, ...] = ()
     bits: tuple[str, ...] = ()
+    unfit: Callable[[BaseModel, str], str] = fits_any
 
 
 def train_cells(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ragd_tune.backends import Availability, Backend, ServeCell, TrainCell
 from ragd_tune.errors import NoBackendError
-from ragd_tune.plan import Device, Side
+from ragd_tune.plan import BaseModel, Device, Side
 
 DEVICES: tuple[Device, ...] = ("cuda", "mps", "cpu")
 
@@ -36,11 +37,13 @@ def choose_trainer(
     side: Side = "both",
     device: Device | None = None,
     backend: str | None = None,
+    base: BaseModel | None = None,
 ) -> Choice:
     """Return the best backend that can train the cell here.
 
-    ``device=None`` takes each backend's best one; ``backend`` narrows the choice to one name.
-    The order is: declares the cell, is available, priority, name.
+    ``device=None`` takes each backend's best one; ``backend`` narrows the choice to one name, and
+    ``base`` to those that compute that base.
+    The order is: declares the cell, is available, computes the base, priority, name.
 
     :raises NoBackendError: names every backend with its reason, and the command that gets one.
     """
@@ -56,7 +59,7 @@ def choose_trainer(
     asked += f" ({side} side only)" if side != "both" else ""
     offers = list(offers)
     try:
-        return _choose(offers, asked, runs, device, backend)
+        return _choose(_asked(offers, objective, base), asked, runs, device, backend)
     except NoBackendError as error:
         declared = any(runs(o.backend, one) for o in offers for one in DEVICES)
         if declared or not any(_device(o.backend, o.found, device, other)[0] for o in offers):
@@ -73,6 +76,7 @@ def choose_server(
     side: Side = "both",
     device: Device | None = None,
     backend: str | None = None,
+    base: BaseModel | None = None,
 ) -> Choice:
     """Return the best backend that can load and run a model of this format here.
 
@@ -85,11 +89,20 @@ def choose_server(
 
     asked = f"load {objective} in format {format}" + (f" on {device}" if device else "")
     asked += f" ({side} side only)" if side != "both" else ""
-    return _choose(offers, asked, runs, device, backend)
+    return _choose(_asked(offers, objective, base), asked, runs, device, backend)
+
+
+def _asked(
+    offers: Iterable[Offer], objective: str, base: BaseModel | None
+) -> Iterator[tuple[Offer, Callable[[], str]]]:
+    """Yield every offer, and what tells why its backend does not compute the base."""
+    for offer in offers:
+        told = partial(offer.backend.unfit, base, objective) if base is not None else str
+        yield offer, told
 
 
 def _choose(
-    offers: Iterable[Offer],
+    offers: Iterable[tuple[Offer, Callable[[], str]]],
     asked: str,
     runs: Callable[[Backend, Device], bool],
     device: Device | None,
@@ -99,12 +112,14 @@ def _choose(
     refused: dict[str, str] = {}
     mends: list[str] = []
     others: list[str] = []
-    for offer in offers:
+    for offer, unfit in offers:
         backend, found = offer.backend, offer.found
-        if name is not None and backend.name != name:
-            others += [backend.name] if _device(backend, found, device, runs)[0] else []
-            continue
         device_here, reason = _device(backend, found, device, runs)
+        if device_here is not None and (lacks := unfit()):
+            device_here, reason = None, lacks
+        if name is not None and backend.name != name:
+            others += [backend.name] if device_here else []
+            continue
         if device_here is None:
             refused[backend.name] = reason
             mends += [found.mend] if found.reason and found.mend else []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +12,9 @@ from hypothesis import strategies as st
 from ragd_tune.backends import Availability, Backend, serve_cells, train_cells
 from ragd_tune.choose import Offer, choose_server, choose_trainer
 from ragd_tune.errors import NoBackendError
-from ragd_tune.plan import Device
+from ragd_tune.plan import BaseModel, Device
+
+BASE = BaseModel(name="tiny", path=Path("tiny"), fingerprint="f" * 64)
 
 
 def offer(
@@ -115,4 +120,41 @@ def test_one_asked_for_by_name_that_lacks_it_names_the_one_that_has_it() -> None
     with pytest.raises(NoBackendError) as caught:
         trainer(*here, tuning="lora", backend="a")
     assert caught.value.refused == {"a": "does not declare it"}
+    assert caught.value.mend == "the backend b does: --backend b"
+
+
+def without(name: str, what: str, **declared: object) -> Offer:
+    """Return an offer of a backend that says of every base that it lacks ``what``."""
+    made = offer(name, **declared)  # type: ignore[arg-type]
+
+    def unfit(base: BaseModel, objective: str) -> str:
+        assert objective == "contrastive"
+        return f"does not compute the {what} of {base.name}"
+
+    return replace(made, backend=replace(made.backend, unfit=unfit))
+
+
+def test_a_backend_that_does_not_compute_the_base_gives_way_to_one_that_does() -> None:
+    offers = without("a", "layers", priority=80), offer("b", priority=50)
+    assert trainer(*offers) == ("a", "cpu")
+    assert trainer(*offers, base=BASE) == ("b", "cpu")
+    choice = choose_server(offers, objective="contrastive", format="full", base=BASE)
+    assert choice.backend.name == "b"
+
+
+def test_a_base_that_nobody_computes_is_refused_with_the_reason_and_the_command() -> None:
+    offers = without("a", "layers"), offer("b", reason="torch is missing")
+    with pytest.raises(NoBackendError) as caught:
+        choose_server(offers, objective="contrastive", format="full", base=BASE)
+    assert caught.value.refused == {
+        "a": "does not compute the layers of tiny",
+        "b": "torch is missing",
+    }
+    assert caught.value.mend == "pip install b"
+
+
+def test_one_asked_for_by_name_that_does_not_compute_the_base_names_one_that_does() -> None:
+    offers = without("a", "layers"), offer("b"), without("c", "heads")
+    with pytest.raises(NoBackendError, match="a: does not compute the layers") as caught:
+        trainer(*offers, backend="a", base=BASE)
     assert caught.value.mend == "the backend b does: --backend b"

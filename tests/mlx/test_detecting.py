@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
+from importlib import machinery
 from pathlib import Path
 
 import pytest
 
-from ragd_tune_mlx import detect
+from ragd_tune.plan import BaseModel
+from ragd_tune_mlx import detect, takes
 
 
 def machine(
@@ -25,15 +29,111 @@ def machine(
     monkeypatch.setattr(platform, "libc_ver", lambda: libc)
 
 
-def test_finding_out_imports_no_framework() -> None:
+def base(folder: Path, files: Mapping[str, object] | None = None, **config: object) -> BaseModel:
+    """Return a base of nothing but small files: what it is has to be told from those."""
+    given: dict[str, object] = {"config.json": {"model_type": "bert", "hidden_size": 8, **config}}
+    for name, value in {**given, **(files or {})}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(value), encoding="utf-8")
+    return BaseModel(name="tiny", path=folder, fingerprint="f" * 64)
+
+
+def module(*kinds: str) -> list[dict[str, str]]:
+    """Return what ``modules.json`` says of some modules in a row."""
+    return [
+        {"type": f"sentence_transformers.models.{kind}", "path": f"{number}_{kind}" * bool(number)}
+        for number, kind in enumerate(kinds)
+    ]
+
+
+POOLED = module("Transformer", "Pooling")
+
+
+def test_finding_out_imports_no_framework(tmp_path: Path) -> None:
+    base(tmp_path, model_type="mpnet")
     code = (
         "import sys; from ragd_tune_mlx import plugin;"
         "found = plugin.ragd_tune_backends()[0].detect();"
         "assert found.devices or found.reason, found;"
+        "from ragd_tune.plan import BaseModel; from pathlib import Path;"
+        "base = BaseModel(name='', path=Path(sys.argv[1]), fingerprint='');"
+        "told = [plugin.BACKEND.unfit(base, one) for one in ('contrastive', 'causal_lm')];"
+        "assert 'architecture mpnet' in told[0], told;"
         "heavy = {'mlx.core', 'mlx_lm', 'numpy', 'transformers', 'torch'};"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("objective", "config", "files", "told"),
+    [
+        ("contrastive", {"model_type": "mpnet"}, {}, "the architecture mpnet"),
+        ("relevance", {"model_type": "mpnet"}, {}, "the architecture mpnet"),
+        ("late_interaction", {"model_type": "mpnet"}, {}, "the architecture mpnet"),
+        ("contrastive", {"hidden_act": "silu"}, {}, "the activation silu"),
+        ("contrastive", {}, {"modules.json": module("Transformer")}, "this one is Transformer"),
+        (
+            "contrastive",
+            {},
+            {"modules.json": POOLED, "1_Pooling/config.json": {"pooling_mode": "weightedmean"}},
+            "does not pool by weightedmean",
+        ),
+        (
+            "contrastive",
+            {},
+            {
+                "modules.json": module("Transformer", "Pooling", "Dense"),
+                "2_Dense/config.json": {
+                    "in_features": 8,
+                    "out_features": 4,
+                    "activation_function": "torch.nn.SiLU",
+                },
+            },
+            "the activation SiLU",
+        ),
+        ("late_interaction", {"architectures": ["HF_ColBERT"]}, {}, "is a ColBERT checkpoint"),
+        ("relevance", {"architectures": ["LlamaForCausalLM"]}, {}, "is a language model"),
+    ],
+)
+def test_a_base_that_is_not_computed_is_known_by_its_small_files(
+    tmp_path: Path,
+    objective: str,
+    config: dict[str, object],
+    files: dict[str, object],
+    told: str,
+) -> None:
+    assert told in detect.BACKEND.unfit(base(tmp_path, files, **config), objective)
+
+
+def test_a_language_model_is_known_by_the_architectures_that_mlx_lm_brings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "site" / "mlx_lm"
+    (home / "models").mkdir(parents=True)
+    for name in ("__init__.py", "models/llama.py"):
+        (home / name).touch()
+    (home / "utils.py").write_text('MODEL_REMAPPING = {"mistral": "llama"}\n', encoding="utf-8")
+    found = machinery.ModuleSpec("mlx_lm", None, is_package=True)
+    found.submodule_search_locations = [str(home)]
+    monkeypatch.setattr(takes, "find_spec", lambda name: found)
+    takes._languages.cache_clear()
+    try:
+        told = {
+            kind: detect.BACKEND.unfit(base(tmp_path / kind, model_type=kind), "causal_lm")
+            for kind in ("llama", "mistral", "brand_new")
+        }
+    finally:
+        takes._languages.cache_clear()
+    assert (told["llama"], told["mistral"]) == ("", "")
+    assert "mlx-lm has no architecture brand_new" in told["brand_new"]
+
+
+def test_a_damaged_or_missing_base_is_left_to_loading(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{", encoding="utf-8")
+    for place in (tmp_path, tmp_path / "nowhere"):
+        given = BaseModel(name="tiny", path=place, fingerprint="f" * 64)
+        assert [detect.BACKEND.unfit(given, one) for one in takes._CHECKS] == [""] * 4
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ BACKENDS = {
     "TrainsSomethingUncovered": "covered_by_the_suite_or_owned_up_to",
     "ImportsToDetect": "imports_no_framework_and_touches_nothing",
     "AsksAProcess": "imports_no_framework_and_touches_nothing",
+    "RefusesItsOwnBase": "not_called_unfit",
     "GivesNoReason": "devices_or_a_reason_with_a_mend",
     "GivesNoMend": "devices_or_a_reason_with_a_mend",
     "IgnoresTheSeed": "another_seed",

@@ -127,7 +127,7 @@ class Models:
 
         registry = self.shop.registry
         choice = choose_server(
-            registry.offers(), objective=objective, format="base", device=self.device
+            registry.offers(), objective=objective, format="base", device=self.device, base=base
         )
 
         def open_() -> ServedModel:

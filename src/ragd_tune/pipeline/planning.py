@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ragd_tune import config
@@ -19,7 +20,7 @@ from ragd_tune.options import CHOICES, LORA, RUN, Option, Value, of_side, option
 from ragd_tune.pipeline.host_base import base_layer, resolve_base
 from ragd_tune.pipeline.negatives import with_negatives
 from ragd_tune.pipeline.workshop import Workshop
-from ragd_tune.plan import Device, Side, TrainPlan
+from ragd_tune.plan import BaseModel, Device, Side, TrainPlan
 from ragd_tune.registry import Registry
 
 
@@ -92,8 +93,13 @@ def plan(shop: Workshop, request: Request) -> Planned:
     choices = config.settle(CHOICES, layers)
     objective, tuning = _one_of(kind, choices, "objective"), _one_of(kind, choices, "tuning")
     side = _side(choices)
-    choice = _trainer(shop.registry, objective, tuning, side, choices, request.python)
+    chosen = partial(_trainer, shop.registry, objective, tuning, side, choices, request.python)
+    chosen()  # what nobody trains is told before anything is read or fetched
     data = read(request.data)
+    base = resolve_base(
+        choices["base"], kind.default_base, offline=request.offline, home=shop.store.root
+    )
+    choice = chosen(base)
     relevant = of_side(side, _relevant(shop.registry, kind, objective, tuning, choice))
     here = f"--tuning {tuning} on {choice.backend.name}"
     _refuse_idle(relevant, layers, f"{here}, --side query" if side == "query" else here)
@@ -107,9 +113,6 @@ def plan(shop: Workshop, request: Request) -> Planned:
     judging = {option.name for option in relevant if option.group == "proof"}
     values = {name: one.value for name, one in settings.items() if name not in judging}
     _refuse_processes(shop.registry, choice, objective, settings["processes"])
-    base = resolve_base(
-        choices["base"], kind.default_base, offline=request.offline, home=shop.store.root
-    )
     rows = kind.rows(with_negatives(shop, data, base, choice.device, values), objective, values)
     draft = TrainPlan(
         kind=kind.name,
@@ -185,6 +188,7 @@ def _trainer(
     side: Side,
     choices: Mapping[str, Setting],
     python: Path | None,
+    base: BaseModel | None = None,
 ) -> Choice:
     name, launcher = _text(choices["backend"].value), choices["launcher"].value
     if name is not None:
@@ -200,6 +204,7 @@ def _trainer(
         side=side,
         device=device_of(choices["device"].value),
         backend=name,
+        base=base,
     )
 
 

@@ -148,7 +148,8 @@ def open_model(
     adapter of the ``side`` ``query`` goes to a backend that leaves documents to the bare base.
     Hashes and the base's fingerprint are the caller's to check before.
 
-    :raises NoBackendError: no installed backend loads this; has every backend's reason.
+    :raises NoBackendError: no installed backend loads this, or computes this base; has every
+        backend's reason.
     :raises PluginError: the backend named is broken, or what it loads is not as ``facts`` say.
     :raises UsageError: ``dimension`` is more than the model has.
     """
@@ -163,6 +164,7 @@ def open_model(
         side=side,
         device=device,
         backend=backend,
+        base=base,
     )
     name = choice.backend.name
     request = LoadRequest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ragd_tune.backends import Availability, TrainCell
 from ragd_tune.choose import Offer, choose_server, choose_trainer
 from ragd_tune.errors import NoBackendError
+from ragd_tune.plan import BaseModel
 from ragd_tune.testing.bench import Bench
 from ragd_tune.testing.hooks import Hooks, why_not
 from ragd_tune.testing.objectives import COVERED
@@ -97,6 +99,14 @@ class Declares(Hooks):
                     device=cell.device,
                 )
             assert self.backend in refused.value.refused
+
+    def test_a_base_that_it_runs_is_not_called_unfit(self, bench: Bench, tmp_path: Path) -> None:
+        nowhere = BaseModel(name="none", path=tmp_path / "none", fingerprint="0" * 64)
+        for objective in sorted({cell.objective for cell in bench.backend.train_cells}):
+            told = bench.backend.unfit(nowhere, objective)
+            assert told == "", "what is not there is unfit for nobody: loading says that it is gone"
+            if objective not in self.uncovered:
+                assert bench.backend.unfit(bench.base(objective), objective) == ""
 
     def test_a_format_that_it_does_not_declare_is_refused(self, bench: Bench) -> None:
         everywhere = Availability(devices=("cuda", "mps", "cpu"), priority=100)

@@ -100,6 +100,10 @@ class AsksAProcess(Sound):
     declared = replace(toy.TOY, detect=asks_a_process)
 
 
+class RefusesItsOwnBase(Sound):
+    declared = replace(toy.TOY, unfit=lambda base, objective: "has never heard of it")
+
+
 class GivesNoReason(Sound):
     declared = replace(toy.TOY, detect=lambda: Availability())
 

@@ -13,12 +13,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
-from ragd_tune.errors import UsageError
-from ragd_tune_mlx.recipe import CPU_HAS_IT
-
-FROM_PADDING = frozenset({"roberta", "xlm-roberta", "camembert"})
-"""Architectures whose positions start behind the index of the padding."""
-ARCHITECTURES = frozenset({"bert"} | FROM_PADDING)
+from ragd_tune_mlx.takes import FROM_PADDING, check
 
 
 def gelu(x: mx.array) -> mx.array:
@@ -178,22 +173,3 @@ class Bert(nn.Module):
 
 def _norm(config: Mapping[str, Any]) -> nn.LayerNorm:
     return nn.LayerNorm(config["hidden_size"], eps=config.get("layer_norm_eps", 1e-12))
-
-
-def check(config: Mapping[str, Any]) -> None:
-    """Refuse what :class:`Bert` would compute wrongly.
-
-    :raises UsageError: names the setting.
-    """
-    kind = config.get("model_type")
-    wrong = ""
-    if kind not in ARCHITECTURES:
-        wrong = f"the architecture {kind}"
-    elif config.get("position_embedding_type", "absolute") != "absolute":
-        wrong = f"positions that are {config['position_embedding_type']}"
-    elif config.get("hidden_act", "gelu") not in ACTIVATIONS:
-        wrong = f"the activation {config['hidden_act']}"
-    elif config.get("is_decoder"):
-        wrong = "a decoder"
-    if wrong:
-        raise UsageError(f"the backend mlx does not compute {wrong}", mend=CPU_HAS_IT)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ragd_tune.backends import Availability, Backend, serve_cells, train_cells
 from ragd_tune.interchange.quantised import MLX
-from ragd_tune.plan import Device
+from ragd_tune.plan import BaseModel, Device
 
 DEVICES: tuple[Device, ...] = ("mps", "cuda", "cpu")
 NEEDS = ("mlx", "mlx_lm", "transformers")
@@ -100,6 +100,12 @@ def _files(pattern: str) -> list[Path]:
     return [path for place in places or () for path in Path(place).glob(f"lib/{pattern}")]
 
 
+def _unfit(base: BaseModel, objective: str) -> str:
+    from ragd_tune_mlx.takes import unfit
+
+    return unfit(base, objective)
+
+
 BACKEND = Backend(
     name="mlx",
     title="MLX: Apple silicon, and Linux CPUs",
@@ -112,4 +118,5 @@ BACKEND = Backend(
     | serve_cells(("base", "peft"), ("late_interaction",), DEVICES),
     detect=detect,
     bits=(MLX,),
+    unfit=_unfit,
 )

@@ -10,10 +10,11 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.errors import TuneError
 from ragd_tune_mlx import weights
 from ragd_tune_mlx.bert import Bert
-from ragd_tune_mlx.recipe import CPU_HAS_IT, Dense, Recipe
+from ragd_tune_mlx.recipe import Dense, Recipe
+from ragd_tune_mlx.takes import check_head
 from ragd_tune_mlx.tokens import Tokens
 from ragd_tune_mlx.weights import Arrays
 
@@ -38,11 +39,7 @@ class Head(nn.Module):
 
     def __init__(self, made: Dense) -> None:
         super().__init__()
-        if made.activation not in _HEADS:
-            raise UsageError(
-                f"the backend mlx does not compute the activation {made.activation}",
-                mend=CPU_HAS_IT,
-            )
+        check_head(made.activation)
         self.linear = nn.Linear(made.inputs, made.outputs, bias=made.bias)
         self._act = _HEADS[made.activation]
 

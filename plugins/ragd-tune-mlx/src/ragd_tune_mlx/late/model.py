@@ -10,16 +10,16 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
-from ragd_tune.errors import NotInstalledError, TuneError, UsageError
-from ragd_tune.models.folder import modules
+from ragd_tune.errors import NotInstalledError, TuneError
 from ragd_tune.objectives.late import DIMENSION, Shape, marks
 from ragd_tune.plan import ModelFacts
 from ragd_tune.training.initial import projection
 from ragd_tune_mlx import weights
-from ragd_tune_mlx.bert import Bert, check
+from ragd_tune_mlx.bert import Bert
 from ragd_tune_mlx.embedder import encoder_arrays, fitted, unit
 from ragd_tune_mlx.late.tokens import Words
-from ragd_tune_mlx.recipe import CPU_HAS_IT, length, table
+from ragd_tune_mlx.recipe import length, table
+from ragd_tune_mlx.takes import check_late
 from ragd_tune_mlx.tokens import Tokenizer
 from ragd_tune_mlx.weights import Arrays
 
@@ -79,19 +79,7 @@ def open_folder(folder: Path, *, name: str) -> Opened:
     config = table(folder / "config.json")
     if not config:
         raise NotInstalledError(f"base model {name}: {folder} holds no model (no config.json)")
-    own = table(folder / "config_sentence_transformers.json").get("model_type")
-    if own in {"MultiVectorEncoder", "ColBERT"} or "HF_ColBERT" in _architectures(config):
-        raise UsageError(
-            f"base model {name} is a ColBERT checkpoint, which the backend mlx does not train on",
-            mend=CPU_HAS_IT,
-        )
-    check(config)
-    first = modules(folder)[0]
-    if first.type != "Transformer" or first.place:
-        raise UsageError(
-            f"base model {name}: the backend mlx finds no transformer in front of it",
-            mend=CPU_HAS_IT,
-        )
+    check_late(folder, config, name)
     settings = table(folder / "sentence_bert_config.json")
     return Opened(
         folder=folder,
@@ -100,10 +88,6 @@ def open_folder(folder: Path, *, name: str) -> Opened:
         limit=length(folder, config, settings),
         lowercase=bool(settings.get("do_lower_case")),
     )
-
-
-def _architectures(config: Mapping[str, Any]) -> list[str]:
-    return list(config.get("architectures") or ())
 
 
 def build(opened: Opened, project: mx.array) -> LateEncoder:

@@ -12,20 +12,20 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from ragd_tune.errors import NotInstalledError, TuneError, UsageError
+from ragd_tune.errors import NotInstalledError, TuneError
 from ragd_tune.interchange.lora import Lora
 from ragd_tune.plan import ModelFacts
 from ragd_tune.training.initial import lora_a
 from ragd_tune_mlx import weights
-from ragd_tune_mlx.bert import FROM_PADDING, Bert
+from ragd_tune_mlx.bert import Bert
 from ragd_tune_mlx.embedder import encoder_name, fitted
 from ragd_tune_mlx.recipe import length, table
+from ragd_tune_mlx.takes import FROM_PADDING, check_reranker
 from ragd_tune_mlx.tokens import Tokens
 from ragd_tune_mlx.weights import Arrays
 
 HEAD = "classifier"
 _IDLE = ("cls.", "lm_head.", "qa_outputs.")
-_ANOTHER = "choose an encoder as BERT, or a trained reranker, as --base"
 
 
 class Pooler(nn.Module):
@@ -125,7 +125,7 @@ def open_folder(folder: Path, *, name: str, seed: int = 0) -> Opened:
     if not (place / "config.json").is_file():
         raise NotInstalledError(f"base model {name}: {folder} holds no model (no config.json)")
     config = table(place / "config.json")
-    _check(config, name)
+    check_reranker(config, name)
     wanted = dict(tree_flatten(Scorer(config).parameters()))
     stored = {_full(key, config): value for key, value in weights.read(place).items()}
     found = {key: value.astype(mx.float32) for key, value in stored.items() if key in wanted}
@@ -175,22 +175,6 @@ def _transformer_of(folder: Path) -> Path:
     if not place.is_relative_to(folder.resolve()):
         raise TuneError(f"{listed}: names {first!r}, which lies outside of the folder")
     return place
-
-
-def _check(config: Mapping[str, Any], name: str) -> None:
-    kind = str((config.get("architectures") or [""])[0])
-    labels = len(config.get("id2label") or {"": ""})
-    if kind.endswith("ForCausalLM"):
-        raise UsageError(
-            f"base model {name} is a language model ({kind}); rerankers made of those are not "
-            "trained here",
-            mend=_ANOTHER,
-        )
-    if kind.endswith("ForSequenceClassification") and labels > 1:
-        raise UsageError(
-            f"base model {name} tells {labels} classes apart, and a reranker gives one score",
-            mend=_ANOTHER,
-        )
 
 
 def _full(key: str, config: Mapping[str, Any]) -> str:
