@@ -16,6 +16,7 @@ from ragd_tune.objectives import CAUSAL_LM_OBJECTIVE, Rows
 from ragd_tune.options import RUN, Value, options_of_tuning
 from ragd_tune.plan import BaseModel, TrainPlan
 from ragd_tune.registry import discover
+from ragd_tune.testing.samples import causal_rows
 from ragd_tune.testing.tiny_lm import LM_ARCHITECTURES, tiny_lm
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
@@ -316,3 +317,27 @@ def test_an_exported_folder_has_the_adapter_in_its_weights(tmp_path: Path) -> No
         assert differ(torch_logits(out), loaded.logits(IDS)) <= 1e-4
         names = tensors.read(out / "model.safetensors").keys()
         assert not any("lora" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("tuning", "options"),
+    [
+        ("lora", {"micro_batch": 3}),
+        ("dora", {"lora_targets": ("q_proj", "down_proj"), "schedule": "cosine", "warmup": 0.2}),
+        ("full", {"chat_template": "no", "learning_rate": 1e-3}),
+    ],
+)
+def test_each_of_twenty_steps_has_the_loss_of_cpu_and_so_has_what_was_held_out(
+    pair: Any, cell_of: Any, tmp_path: Path, tuning: str, options: dict[str, Any]
+) -> None:
+    given = {"learning_rate": 5e-3, "max_length": 96, **options}
+    benches = pair(tiny_lm(tmp_path), rows=causal_rows())
+    runs = benches.train(cell_of(tuning, "causal_lm"), **given)
+    losses = [np.array([loss for _, loss in run.losses]) for run in runs]
+    assert len(losses[0]) == 20
+    assert differ(*losses) <= 1e-3
+    held_out = [np.array(run.result.dev_losses) for run in runs]
+    assert len(held_out[0]) > 0
+    assert differ(*held_out) <= 1e-3
+    assert runs[0].result.facts == runs[1].result.facts
+    assert losses[0][:4].mean() - losses[0][-4:].mean() > 20 * 1e-3, "nothing was learned"
