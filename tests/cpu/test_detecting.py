@@ -66,13 +66,46 @@ def test_waiting_threads_sleep_unless_the_user_says_otherwise(
 ) -> None:
     from ragd_tune_cpu import threads
 
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     threads.let_waiting_threads_sleep()
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert "GOMP_SPINCOUNT" not in os.environ
     monkeypatch.delenv("OMP_WAIT_POLICY")
     threads.let_waiting_threads_sleep()
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert ("GOMP_SPINCOUNT" in os.environ) == (sys.platform == "linux")
+
+
+FAULTS = """
+import resource, sys
+from ragd_tune_cpu.memory import keep_what_is_freed
+if sys.argv[1] == "keep":
+    assert keep_what_is_freed()
+for _ in range(2):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    bytearray(b"x") * 2**26
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is a setting of glibc's")
+def test_memory_that_is_freed_is_taken_again_without_asking_the_system() -> None:
+    def faults(how: str) -> int:
+        env = {name: value for name, value in os.environ.items() if name[:7] != "MALLOC_"}
+        ran = [sys.executable, "-c", FAULTS, how]
+        return int(subprocess.run(ran, env=env, check=True, capture_output=True).stdout)
+
+    assert faults("keep") < 100 < faults("let go")
+
+
+def test_what_the_user_set_for_memory_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ragd_tune_cpu.memory import keep_what_is_freed
+
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
+    assert not keep_what_is_freed()
 
 
 def test_the_peak_of_memory_is_told_in_bytes() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from ragd_tune import hookimpl
 from ragd_tune_cpu.detect import BACKEND
 from ragd_tune_cpu.many import launch
+from ragd_tune_cpu.memory import keep_what_is_freed
 from ragd_tune_cpu.threads import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def ragd_tune_backends() -> Iterable[Backend]:
 def ragd_tune_estimate(plan: TrainPlan, rows: Rows) -> Estimate:
     """Time a few real steps on a copy of the model that is thrown away."""
     let_waiting_threads_sleep()
+    keep_what_is_freed()
     if launch.several(plan):
         return launch.estimate(plan, rows)
     if plan.objective == "causal_lm":
@@ -57,6 +59,7 @@ def ragd_tune_estimate(plan: TrainPlan, rows: Rows) -> Estimate:
 def ragd_tune_train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
     """Train by sentence-transformers' trainer, and language models in a loop of their own."""
     let_waiting_threads_sleep()
+    keep_what_is_freed()
     if launch.several(plan):
         return launch.train(plan, rows, emit)
     if plan.objective == "causal_lm":
