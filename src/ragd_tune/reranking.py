@@ -10,6 +10,9 @@ from ragd_tune.options import Option, Value
 EMBEDDER = "all-MiniLM-L6-v2"
 """ragd's own, for what names none."""
 
+FIRST_STAGE = "first-stage"
+"""Where a reranker's negatives come from, if the option ``negatives_from`` has this value."""
+
 PROOF = (
     Option(
         name="first_stage",

@@ -45,6 +45,22 @@ def test_the_datas_own_negatives_come_first_and_answers_among_them_are_left_out(
     assert texts(row) == ["engine", "anchor desert"]
 
 
+def test_of_more_negatives_than_are_wanted_every_row_draws_its_own() -> None:
+    given = {"q0": ("d2", "d3", "d4", "d5")}
+    taken = {
+        texts(rows(data({"q0": {"d0": 1.0}}, negatives=given), recipe).train[0])[1]
+        for recipe in (Recipe(negatives=1, drawn=True, seed=seed) for seed in range(20))
+    }
+    assert taken == {"anchor cloud", "anchor desert", "engine", "anchor"}
+
+
+def test_none_is_drawn_that_stands_below_the_depth() -> None:
+    given = {"q0": ("d2", "d3", "d4", "d5")}
+    recipe = Recipe(negatives=2, drawn=True, depth=2)
+    (row,) = rows(data({"q0": {"d0": 1.0}}, negatives=given), recipe).train
+    assert set(texts(row)[1:]) == {"anchor cloud", "anchor desert"}
+
+
 def test_nothing_is_mined_where_that_is_not_wanted() -> None:
     (row,) = rows(data({"q2": {"d4": 1.0}}), Recipe(negatives=4, mine=False)).train
     assert texts(row) == ["engine"]

@@ -50,7 +50,7 @@ def test_a_reranker_that_is_named_scores_the_candidates_and_its_scores_are_kept(
 ) -> None:
     from ragd_tune.serve.load import load
 
-    trained = machine.train("--epochs", "1", "--no-proof", "--json")
+    trained = machine.train("--epochs", "1", "--no-proof", "--json", "--negatives-from", "bm25")
     trained[1] = "cross-encoder"
     assert cli.run(trained) == DONE
     adapter = json.loads(capsys.readouterr().out)["id"]

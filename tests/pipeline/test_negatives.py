@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ragd_tune import serve
 from ragd_tune.data import read, write
+from ragd_tune.errors import NotInstalledError
 from ragd_tune.pipeline import Planned, Request, plan, workshop
+from ragd_tune.pipeline.opening import Embedders
 from ragd_tune.testing.machine import Machine
 
 
-def planned(machine: Machine, **given: object) -> Planned:
+def planned(machine: Machine, kind: str = "bi-encoder", **given: object) -> Planned:
     asked = {"base": str(machine.base), "backend": machine.backend, **given}
-    return plan(workshop(), Request(kind="bi-encoder", data=machine.data, given=asked))
+    return plan(workshop(), Request(kind=kind, data=machine.data, given=asked))
+
+
+def reranker(machine: Machine, **given: object) -> Planned:
+    first = {"first_stage": str(machine.base), "negatives_from": "first-stage"}
+    return planned(machine, "cross-encoder", tuning="full", **{**first, **given})
+
+
+def found_first(machine: Machine, depth: int) -> dict[str, list[str]]:
+    """Return the texts that the base ranks first, by the query's text."""
+    data = read(machine.data)
+    with ExitStack() as stack:
+        model = Embedders(shop=workshop(), stack=stack).embedder(str(machine.base))
+        texts = [document.passage for document in data.corpus.values()]
+        asked = [query.text for query in data.queries.values()]
+        queries = np.asarray(model.embed(asked, "query"))
+        scores = queries @ np.asarray(model.embed(texts, "document")).T
+    ranked = np.argsort(-scores, axis=1, kind="stable")[:, :depth].tolist()
+    return {query: [texts[i] for i in row] for query, row in zip(asked, ranked, strict=True)}
 
 
 @pytest.fixture
@@ -89,3 +111,46 @@ def test_what_the_test_split_says_changes_no_negative(machine: Machine, tmp_path
     shutil.rmtree(machine.data)
     write(data.with_qrels({**data.qrels, "test": turned}), machine.data)
     assert planned(machine).rows.fingerprint == before
+
+
+def test_a_reranker_learns_from_what_its_first_stage_finds_even_above_the_answer(
+    machine: Machine,
+) -> None:
+    first = found_first(machine, 10)
+    above = 0
+    for row in reranker(machine, mine_depth=10).rows.train:
+        answer, *negatives = row["passages"]  # type: ignore[misc]
+        ranked = first[str(row["query"])]
+        found = [text for text in negatives if text in ranked]
+        assert len(found) == min(len(negatives), len(set(ranked) - {answer}))
+        place = ranked.index(answer) if answer in ranked else len(ranked)
+        above += sum(ranked.index(text) < place for text in found)
+    assert above > 0
+
+
+@pytest.mark.parametrize(
+    "given", [{"negatives_from": "bm25"}, {"first_stage": "bm25"}, {"negatives_from": "data"}]
+)
+def test_a_reranker_asks_no_embedder_where_none_is_its_first_stage(
+    machine: Machine, loads: list[dict[str, Any]], given: dict[str, object]
+) -> None:
+    made = reranker(machine, **given)
+    assert loads == []
+    with_some = [row for row in made.rows.train if len(row["passages"]) > 1]  # type: ignore[arg-type]
+    assert bool(with_some) == (given.get("negatives_from") != "data")
+
+
+def test_what_a_first_stage_found_is_kept_for_the_next_training(
+    machine: Machine, loads: list[dict[str, Any]]
+) -> None:
+    first = reranker(machine)
+    opened = len(loads)
+    assert opened > 0
+    assert reranker(machine).plan.id == first.plan.id
+    assert len(loads) == opened
+
+
+def test_a_first_stage_that_is_not_here_is_named_with_what_else_there_is(machine: Machine) -> None:
+    with pytest.raises(NotInstalledError, match="first stage") as caught:
+        reranker(machine, first_stage=str(machine.home / "nowhere"))
+    assert "--negatives-from bm25" in caught.value.mend

@@ -79,5 +79,5 @@ def test_a_reranker_does_not_take_ragds_embedder(
 ) -> None:
     configure(tmp_path, model=str(tmp_path / "gone"))
     given = ["train", "cross-encoder", "--data", str(machine.data), "--offline", "--show-plan"]
-    cli.run(given)
+    cli.run([*given, "--negatives-from", "bm25"])
     assert "embedding.model" not in capsys.readouterr().err

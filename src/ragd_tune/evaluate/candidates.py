@@ -98,13 +98,13 @@ class Field:
         """
         self.trial.progress(f"loading {name}", 0.0)
         model = self.trial.open_embedder(name)
-        queries = _vectors(model, self.asked, name, query=True)
+        queries = vectors(model, self.asked, name, query=True)
         return dense(queries, self._embedded(model, name), depth, keep=self.keep)
 
     def _embedded(self, model: Served, name: str) -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(self.texts), BLOCK):
             self.trial.progress(f"searching with {name}", start / len(self.texts))
-            yield _vectors(model, self.texts[start : start + BLOCK], name, query=False)
+            yield vectors(model, self.texts[start : start + BLOCK], name, query=False)
         self.trial.progress(f"searching with {name}", 1.0)
 
     def rerank(self, model: Served, found: Sequence[Found], side: str) -> Scores:
@@ -198,7 +198,11 @@ def prove(
     return field.judged(before, after, gate_metric=gate_metric, beside=scores)
 
 
-def _vectors(model: Served, texts: Sequence[str], name: str, *, query: bool) -> NDArray[np.float32]:
+def vectors(model: Served, texts: Sequence[str], name: str, *, query: bool) -> NDArray[np.float32]:
+    """Return the vector of each text by the embedder ``name``, float32 (n, dimension).
+
+    :raises UsageError: the model gives many vectors a text.
+    """
     found = model.embed(texts, "query" if query else "document")
     if isinstance(found, MultiVector):
         raise UsageError(

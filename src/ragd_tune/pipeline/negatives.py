@@ -1,18 +1,28 @@
-"""Hard negatives for a training whose data brings none: mined by the base, kept for next time."""
+"""Hard negatives for a training whose data brings none: mined by a model, kept for next time."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ragd_tune.data import DataSet
 from ragd_tune.data.mine import Mining, mine
+from ragd_tune.errors import NotInstalledError
 from ragd_tune.options import Value
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.plan import BaseModel, Device
+from ragd_tune.reranking import FIRST_STAGE, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ragd_tune.data.generate.roundtrip import Embed
+    from ragd_tune.pipeline.opening import Embedders
     from ragd_tune.serve.served import ServedModel
 
 LENGTH = 128
@@ -29,22 +39,92 @@ Embedding the corpus is what takes time, so that a search over their number mine
 
 
 def with_negatives(
-    shop: Workshop, data: DataSet, base: BaseModel, device: Device, options: Mapping[str, Value]
+    shop: Workshop,
+    data: DataSet,
+    base: BaseModel,
+    device: Device,
+    options: Mapping[str, Value],
+    *,
+    offline: bool | None = None,
 ) -> DataSet:
     """Return ``data`` with hard negatives, unless it has some or the options want none.
 
-    They are the passages that ``base`` ranks highest for a query and that answer it not: no other
-    answer, no near-duplicate of one, and no passage that scores above 95% of the answer.
+    ``options`` are all of a run's, those of its proof too. They say whether an embedder is
+    trained (``mine``) or a reranker (``negatives_from``).
     """
-    count = options.get("negatives")
-    wanted = options.get("mine") == "auto" and isinstance(count, int) and count > 0
-    if not wanted or data.negatives or not data.qrels.get("train"):
+    if data.negatives or not data.qrels.get("train") or not options.get("negatives"):
         return data
-    assert isinstance(count, int)
-    length = options.get("max_length")
+    if options.get("negatives_from") == FIRST_STAGE:
+        return _of_first_stage(shop, data, device, options, offline=offline)
+    if options.get("mine") == "auto":
+        return _of_base(shop, data, base, device, options)
+    return data
+
+
+def _of_first_stage(
+    shop: Workshop,
+    data: DataSet,
+    device: Device,
+    options: Mapping[str, Value],
+    *,
+    offline: bool | None,
+) -> DataSet:
+    """Return ``data`` with what a reranker's first stage finds and what answers the query not.
+
+    Nothing is left out for being close to the answer, or closer: that the first stage takes it for
+    one is what the reranker is to mend. Near-duplicates of an answer and its neighbours are.
+
+    :raises NotInstalledError: the embedder is not here.
+    """
+    from ragd_tune.pipeline.opening import Embedders
+
+    stage = Stage.of(options)
+    if not stage.embedder:
+        return data  # the kind finds by keywords itself
+    depth = int(str(options["mine_depth"]))
+    retrievers = ("bm25", "dense") if stage.keywords else ("dense",)
+    asked = Mining(per_query=depth, depth=depth, retrievers=retrievers, margin=None)
+    with ExitStack() as stack:
+        models = Embedders(shop=shop, stack=stack, device=device, offline=offline)
+        encoder = _identity(models, stage.embedder)
+        return _mined(shop, data, asked, _embed(models, stage.embedder), encoder)
+
+
+def _identity(models: Embedders, name: str) -> str:
+    try:
+        return models.identity(name)
+    except NotInstalledError as error:
+        raise NotInstalledError(
+            f"the first stage that negatives come from is not here: {error.message}",
+            mend=f"{error.mend}; or name what is here as --first-stage; or --negatives-from bm25",
+        ) from error
+
+
+def _embed(models: Embedders, name: str) -> Embed:
+    """Return a function of texts and a role that gives unit vectors by an embedder."""
+    from ragd_tune.evaluate.candidates import vectors
+
+    def embed(texts: Sequence[str], role: str) -> NDArray[np.float32]:
+        import numpy as np
+
+        found = vectors(models.embedder(name), texts, name, query=role == "query")
+        length = np.linalg.norm(found, axis=1, keepdims=True)
+        return (found / np.maximum(length, 1e-12)).astype(np.float32)
+
+    return embed
+
+
+def _of_base(
+    shop: Workshop, data: DataSet, base: BaseModel, device: Device, options: Mapping[str, Value]
+) -> DataSet:
+    """Return ``data`` with the passages that ``base`` ranks highest and that are no answer.
+
+    Left out are other answers, near-duplicates of one, and passages that score above 95% of the
+    answer.
+    """
+    count, length = int(str(options["negatives"])), options.get("max_length")
     length = min(LENGTH, length) if isinstance(length, int) else LENGTH
     asked = Mining(per_query=max(count, KEPT), retrievers=("dense",))
-    folder = shop.store.root / "mined" / _key(data, base, length)[:16]
     opened: list[ServedModel] = []
 
     def embed(texts: object, role: object) -> object:
@@ -54,25 +134,20 @@ def with_negatives(
         return opened[0].embed(texts, role)  # type: ignore[arg-type]
 
     try:
-        found = mine(
-            data,
-            asked,
-            folder,
-            embed=embed,  # type: ignore[arg-type]
-            encoder=f"{base.fingerprint} {length}",
-            progress=shop.progress,
-        )
+        return _mined(shop, data, asked, embed, f"{base.fingerprint} {length}")  # type: ignore[arg-type]
     finally:
         for model in opened:
             model.close()
+
+
+def _mined(shop: Workshop, data: DataSet, asked: Mining, embed: Embed, encoder: str) -> DataSet:
+    """Mine, or read what was mined before, and return ``data`` with it."""
+    key = hashlib.sha256(f"{data.fingerprint} {encoder}".encode()).hexdigest()
+    folder = shop.store.root / "mined" / key[:16]
+    found = mine(data, asked, folder, embed=embed, encoder=encoder, progress=shop.progress)
     for vectors in folder.glob("*/vectors.*"):  # as large as an index, and quickly made again
         vectors.unlink()
     return data.with_negatives(found.negatives)
-
-
-def _key(data: DataSet, base: BaseModel, length: int) -> str:
-    told = f"{data.fingerprint} {base.fingerprint} {length}"
-    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _open(shop: Workshop, base: BaseModel, device: Device, length: int) -> ServedModel:

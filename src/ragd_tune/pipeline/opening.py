@@ -53,18 +53,17 @@ class Sides:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Models:
-    """What a proof of ``entry`` opens; leaving ``stack`` closes it.
+class Embedders:
+    """Opens embedders by name, each once; leaving ``stack`` closes them.
 
     ``named`` is the store of the adapters that are asked for by name; the shop's own if None.
     """
 
     shop: Workshop
     stack: ExitStack
-    entry: Entry
-    base: BaseModel
     device: Device | None = None
     named: Store | None = None
+    offline: bool | None = None
     _opened: dict[str, Served] = field(default_factory=dict)
 
     @cached_property
@@ -72,37 +71,38 @@ class Models:
         """The store's cache of vectors."""
         return self.shop.store.vectors
 
-    def incumbent(self) -> Served:
-        """Return the bare base."""
-        return self._once("base", lambda: self._base(self.base, self.entry.manifest.objective))
-
-    def candidate(self) -> Served:
-        """Return the adapter; of the query side, its documents' vectors are those of the base."""
-        adapter = self._once("adapter", lambda: self._adapter(self.entry, self.base))
-        if self.entry.manifest.side == "query":
-            return Sides(queries=adapter, documents=self.incumbent())
-        return adapter
-
     def embedder(self, name: str) -> Served:
         """Return any embedder, by an adapter's name or id, else by a base's name."""
         return self._once(f"embedder {name}", lambda: self._embedder(name))
+
+    def identity(self, name: str) -> str:
+        """Return what tells the embedder ``name`` from every other, without opening it."""
+        found = self._found(name)
+        return found.fingerprint if isinstance(found, BaseModel) else found.manifest.content_id
 
     def _once(self, name: str, open_: Callable[[], Served]) -> Served:
         if name not in self._opened:
             self._opened[name] = open_()
         return self._opened[name]
 
-    def _embedder(self, name: str) -> Served:
+    def _found(self, name: str) -> Entry | BaseModel:
         from ragd_tune.errors import StoreError
-        from ragd_tune.models import locate, resolve
+        from ragd_tune.models import resolve
 
         store = self.named or self.shop.store
         try:
-            entry = store.get(name)
+            return store.get(name)
         except StoreError:
-            return self._base(resolve(name, home=store.root), EMBEDS)
-        wanted = entry.manifest.base
-        return self._adapter(entry, locate(wanted.name, wanted.fingerprint, store.root))
+            return resolve(name, offline=self.offline, home=store.root)
+
+    def _embedder(self, name: str) -> Served:
+        from ragd_tune.models import locate
+
+        found = self._found(name)
+        if isinstance(found, BaseModel):
+            return self._base(found, EMBEDS)
+        wanted, store = found.manifest.base, self.named or self.shop.store
+        return self._adapter(found, locate(wanted.name, wanted.fingerprint, store.root))
 
     def _adapter(self, entry: Entry, base: BaseModel) -> Served:
         from ragd_tune.serve import open_model
@@ -143,3 +143,22 @@ class Models:
             "objective": objective,
         }
         return Remembered(open_, self.cache, identity)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models(Embedders):
+    """What a proof of ``entry`` opens, beside embedders by name."""
+
+    entry: Entry
+    base: BaseModel
+
+    def incumbent(self) -> Served:
+        """Return the bare base."""
+        return self._once("base", lambda: self._base(self.base, self.entry.manifest.objective))
+
+    def candidate(self) -> Served:
+        """Return the adapter; of the query side, its documents' vectors are those of the base."""
+        adapter = self._once("adapter", lambda: self._adapter(self.entry, self.base))
+        if self.entry.manifest.side == "query":
+            return Sides(queries=adapter, documents=self.incumbent())
+        return adapter

@@ -113,7 +113,9 @@ def plan(shop: Workshop, request: Request) -> Planned:
     judging = {option.name for option in relevant if option.group == "proof"}
     values = {name: one.value for name, one in settings.items() if name not in judging}
     _refuse_processes(shop.registry, choice, objective, settings["processes"])
-    rows = kind.rows(with_negatives(shop, data, base, choice.device, values), objective, values)
+    every = {name: one.value for name, one in settings.items()}
+    mined = with_negatives(shop, data, base, choice.device, every, offline=request.offline)
+    rows = kind.rows(mined, objective, values)
     draft = TrainPlan(
         kind=kind.name,
         objective=objective,

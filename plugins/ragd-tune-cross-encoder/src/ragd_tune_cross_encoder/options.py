@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ragd_tune.options import Option
+from ragd_tune.reranking import FIRST_STAGE
 
 ROWS = (
     Option(
@@ -17,8 +18,9 @@ ROWS = (
         name="negatives_from",
         type="str",
         default="bm25",
-        choices=("bm25", "data"),
-        help="where negatives come from: bm25 fills up what the data lacks, data adds none",
+        choices=("bm25", FIRST_STAGE, "data"),
+        help="where negatives come from: bm25 fills up what the data lacks; first-stage takes what "
+        "the first stage of the proof finds if the data has none; data adds none to the data's own",
     ),
     Option(
         name="mine_depth",

@@ -12,6 +12,7 @@ from ragd_tune.errors import DataError
 from ragd_tune.evaluate.bm25 import Bm25
 from ragd_tune.objectives import Row, Rows
 from ragd_tune.options import Value
+from ragd_tune.reranking import FIRST_STAGE
 
 MOST_ANSWERS = 8
 """Passages with an answer in one graded row at most: they are held in memory together."""
@@ -19,10 +20,15 @@ MOST_ANSWERS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What the options say of rows: ``negatives`` for each answer, drawn from ``depth`` mined."""
+    """What the options say of rows: ``negatives`` for each answer, drawn from ``depth`` mined.
+
+    ``drawn`` draws from the data's own negatives too, where they are more than are wanted; else
+    the first ones are taken. ``mine`` fills up by BM25.
+    """
 
     negatives: int = 4
     mine: bool = True
+    drawn: bool = False
     depth: int = 50
     seed: int = 0
 
@@ -31,7 +37,8 @@ class Recipe:
         """Read the options."""
         return cls(
             negatives=int(str(options["negatives"])),
-            mine=options["negatives_from"] == "bm25",
+            mine=options["negatives_from"] != "data",
+            drawn=options["negatives_from"] == FIRST_STAGE,
             depth=int(str(options["mine_depth"])),
             seed=int(str(options.get("seed", 0))),
         )
@@ -41,8 +48,9 @@ def rows(data: DataSet, recipe: Recipe) -> Rows:
     """Return the rows of ``train`` and ``dev``: answers, and passages that are none.
 
     Where a query's answers are graded, one row holds them all, with labels from 0 to 1; else each
-    answer has a row of its own. Negatives are the data's own, then such as BM25 finds for the
-    query; where it finds too few, any passages. None of them is an answer of a query with the same
+    answer has a row of its own. Negatives are the data's own (which the pipeline has mined by the
+    first stage, as a rule), then such as BM25 finds for the query; where it finds too few, any
+    passages. None of them is an answer of a query with the same
     text in that split, nor has the text of one. Only a split's own judgements are read.
 
     :raises DataError: there are no training pairs.
@@ -124,7 +132,10 @@ class _Maker:
     ) -> list[str]:
         """Return the texts of up to ``wanted`` passages that are no answer, each text once."""
         found: dict[str, str] = {}
-        self._take(self.data.negatives.get(query.id, ()), barred, wanted, found)
+        own = self.data.negatives.get(query.id, ())[: self.recipe.depth]
+        if self.recipe.drawn:
+            own = tuple(draw.sample(own, len(own)))
+        self._take(own, barred, wanted, found)
         if self.recipe.mine and len(found) < wanted:
             _, indices = self.index.top(query.text, self.recipe.depth + len(barred))
             mined = [self.ids[i] for i in indices.tolist()]
