@@ -22,6 +22,7 @@ BASES = {
     "lint": "torch",
     "imports": "torch",
     "mlx": "py",
+    "ragas": "torch",
     "ragatouille": "torch",
     "unsloth": "torch",
     "wheels": "demo",

@@ -223,7 +223,7 @@ def test_the_shared_set_of_apis_is_read_whole() -> None:
     folder = Path(os.environ.get("RAGD_TUNE_DATA", "../shared/data")) / "apibench"
     if not folder.is_dir():
         pytest.skip(f"{folder}: not here")
-    from ragd_tune_raft.rows import answered
+    from ragd_tune.data.raft import answered
 
     data = read(folder)
     for split in ("train", "test"):

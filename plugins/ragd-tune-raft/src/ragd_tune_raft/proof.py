@@ -25,6 +25,7 @@ from ragd_tune.data.raft import (
     Example,
     Mix,
     answer_of,
+    answered,
     normalised,
     quotes_of,
 )
@@ -32,7 +33,7 @@ from ragd_tune.data.raft.build import lexical_search
 from ragd_tune.errors import DataError
 from ragd_tune.evaluate import Report, Scores, compare
 from ragd_tune.kinds import Served, Trial
-from ragd_tune_raft.rows import answered, template_of
+from ragd_tune_raft.rows import template_of
 
 BLOCK = 32
 """Prompts that are answered between two words of progress."""

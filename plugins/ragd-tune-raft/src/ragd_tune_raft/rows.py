@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ragd_tune.data import DataSet
-from ragd_tune.data.raft import ABSTAIN, ANSWER, Contexts, Example, Mix, Template, read_examples
+from ragd_tune.data.raft import ABSTAIN, ANSWER, Contexts, Example, Mix, Template, answered
 from ragd_tune.data.raft.answers import REASON
 from ragd_tune.data.raft.build import lexical_search
-from ragd_tune.data.raft.example import key
-from ragd_tune.data.raft.files import path_of
 from ragd_tune.errors import DataError
 from ragd_tune.objectives import Row, Rows
 from ragd_tune.options import Value
-
-_log = logging.getLogger(__name__)
 
 
 def rows(data: DataSet, options: Mapping[str, Value]) -> Rows:
@@ -45,19 +40,6 @@ def rows(data: DataSet, options: Mapping[str, Value]) -> Rows:
         train=list(_made(contexts, train, options)),
         dev=list(_made(contexts, dev, options)),
     )
-
-
-def answered(data: DataSet, split: str, *, drop: bool = False) -> dict[str, Example]:
-    """Return the examples of a split's queries by query id, those without an answer left out."""
-    path = path_of(Path(data.source), split)
-    if path is None:
-        return {}
-    found = read_examples(path, drop=drop)
-    for rule, count in found.dropped.items():
-        _log.warning("%s: %d examples were left out: %s", path.name, count, rule)
-    known = found.by_question()
-    asked = {qid: key(data.queries[qid].text) for qid in data.qrels.get(split, {})}
-    return {qid: known[text] for qid, text in asked.items() if text in known}
 
 
 def template_of(value: Value) -> Template:

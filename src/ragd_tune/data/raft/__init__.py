@@ -22,7 +22,7 @@ from ragd_tune.data.raft.answers import (
 )
 from ragd_tune.data.raft.build import Context, Contexts, Mix
 from ragd_tune.data.raft.example import Example, Examples
-from ragd_tune.data.raft.files import read_examples, write_examples
+from ragd_tune.data.raft.files import answered, read_examples, write_examples
 from ragd_tune.data.raft.formats import FORMATS, read_format, write_format
 from ragd_tune.data.raft.prompts import Template
 
@@ -39,6 +39,7 @@ __all__ = [
     "Mix",
     "Template",
     "answer_of",
+    "answered",
     "normalised",
     "quotes_of",
     "read_examples",

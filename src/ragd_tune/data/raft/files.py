@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ragd_tune.data.raft.example import Example, Examples
+from ragd_tune.data.model import DataSet
+from ragd_tune.data.raft.example import Example, Examples, key
 from ragd_tune.errors import DataError
+
+_log = logging.getLogger(__name__)
 
 MISQUOTED = "a quote that is not in the oracle word for word"
 EMPTY = "no question, no oracle or no answer"
@@ -43,6 +47,19 @@ def read_examples(path: Path, *, drop: bool = False) -> Examples:
                 mend="mend the example, or leave such ones out by --misquoted drop",
             )
     return Examples(examples=kept, dropped=dict(dropped))
+
+
+def answered(data: DataSet, split: str, *, drop: bool = False) -> dict[str, Example]:
+    """Return the examples of a split's queries by query id, those without an answer left out."""
+    path = path_of(Path(data.source), split)
+    if path is None:
+        return {}
+    found = read_examples(path, drop=drop)
+    for rule, count in found.dropped.items():
+        _log.warning("%s: %d examples were left out: %s", path.name, count, rule)
+    known = found.by_question()
+    asked = {qid: key(data.queries[qid].text) for qid in data.qrels.get(split, {})}
+    return {qid: known[text] for qid, text in asked.items() if text in known}
 
 
 def _rule(one: Example) -> str:
