@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,24 @@ import pytest
 from ragd_tune import serve
 from ragd_tune.data import read, write
 from ragd_tune.errors import NotInstalledError
+from ragd_tune.objectives.reading import passages
 from ragd_tune.pipeline import Planned, Request, plan, workshop
 from ragd_tune.pipeline.opening import Embedders
 from ragd_tune.testing.machine import Machine
 
 
-def planned(machine: Machine, kind: str = "bi-encoder", **given: object) -> Planned:
+def planned(machine: Machine, **given: object) -> Planned:
+    return plan_of(machine, "bi-encoder", given)
+
+
+def plan_of(machine: Machine, kind: str, given: Mapping[str, object]) -> Planned:
     asked = {"base": str(machine.base), "backend": machine.backend, **given}
     return plan(workshop(), Request(kind=kind, data=machine.data, given=asked))
 
 
 def reranker(machine: Machine, **given: object) -> Planned:
     first = {"first_stage": str(machine.base), "negatives_from": "first-stage"}
-    return planned(machine, "cross-encoder", tuning="full", **{**first, **given})
+    return plan_of(machine, "cross-encoder", {"tuning": "full", **first, **given})
 
 
 def found_first(machine: Machine, depth: int) -> dict[str, list[str]]:
@@ -119,7 +125,7 @@ def test_a_reranker_learns_from_what_its_first_stage_finds_even_above_the_answer
     first = found_first(machine, 10)
     above = 0
     for row in reranker(machine, mine_depth=10).rows.train:
-        answer, *negatives = row["passages"]  # type: ignore[misc]
+        answer, *negatives = passages(row)
         ranked = first[str(row["query"])]
         found = [text for text in negatives if text in ranked]
         assert len(found) == min(len(negatives), len(set(ranked) - {answer}))
@@ -136,7 +142,7 @@ def test_a_reranker_asks_no_embedder_where_none_is_its_first_stage(
 ) -> None:
     made = reranker(machine, **given)
     assert loads == []
-    with_some = [row for row in made.rows.train if len(row["passages"]) > 1]  # type: ignore[arg-type]
+    with_some = [row for row in made.rows.train if len(passages(row)) > 1]
     assert bool(with_some) == (given.get("negatives_from") != "data")
 
 

@@ -109,7 +109,8 @@ def _embed(models: Embedders, name: str) -> Embed:
 
         found = vectors(models.embedder(name), texts, name, query=role == "query")
         length = np.linalg.norm(found, axis=1, keepdims=True)
-        return (found / np.maximum(length, 1e-12)).astype(np.float32)
+        units: NDArray[np.float32] = found / np.maximum(length, np.float32(1e-12))
+        return units
 
     return embed
 
