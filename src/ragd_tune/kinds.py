@@ -94,8 +94,9 @@ class Trial:
 class ModelKind(Protocol):
     """A kind of model. ``options`` are its own; ``gate_metric`` and ``incumbent`` name the proof.
 
-    ``tunings`` and ``objectives`` are those that make sense, the default first. Options of the
-    group ``proof`` decide how an adapter is judged; they reach :meth:`prove` and no training.
+    ``tunings`` and ``objectives`` are those that make sense, the default first; of the tunings, it
+    is the first that a backend here trains. Options of the group ``proof`` decide how an adapter is
+    judged; they reach :meth:`prove` and no training.
     """
 
     @property

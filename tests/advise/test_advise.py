@@ -34,7 +34,7 @@ GPU = Hardware(cores=16, memory=64 << 30, devices=("cpu", "cuda"))
 @pytest.mark.parametrize(
     ("change", "what", "reason"),
     [
-        ({}, "lora", "leaves the base as it is"),
+        ({}, "full", "all weights learn them best"),
         ({"passages": 60}, "nothing", "passages are few"),
         ({"pairs": 100}, "nothing", "fewer than 200"),
         ({"groups": 12}, "nothing", "could be proven"),
@@ -42,13 +42,12 @@ GPU = Hardware(cores=16, memory=64 << 30, devices=("cpu", "cuda"))
         ({"reach": 0.97}, "reranker", "order is the problem"),
         ({"passages": 2_000_000}, "query", "leaves their vectors"),
         ({"pairs": 9000, "hardware": GPU}, "full", "all weights"),
-        ({"pairs": 9000}, "lora", "pairs"),
-        ({"pairs": 9000, "hardware": replace(MACHINE, tier="extreme")}, "full", "extreme"),
+        ({"hardware": replace(MACHINE, tier="minimal")}, "lora", "little memory"),
         ({"hardware": replace(MACHINE, tier="minimal")}, "lora", "steps of 16"),
         ({"hardware": replace(MACHINE, devices=())}, "nothing", "no backend"),
-        ({"lexical": 0.7}, "lora", "BM25 is better"),
-        ({"broken": 0.2}, "lora", "strange to the base's tokenizer"),
-        ({"generated": True}, "lora", "generated questions"),
+        ({"lexical": 0.7}, "full", "BM25 is better"),
+        ({"broken": 0.2}, "full", "strange to the base's tokenizer"),
+        ({"generated": True}, "full", "generated questions"),
     ],
 )
 def test_measurements_lead_to_one_recommendation_with_its_reason(
@@ -64,7 +63,7 @@ def test_rows_for_an_llm_count_where_search_is_good_and_only_what_is_installed_i
     good = replace(FACTS, dense=0.95)
     assert recommend(good, raft_rows=True).what == "raft"
     assert recommend(good, raft_rows=True, kinds=["bi-encoder"]).what == "nothing"
-    assert recommend(replace(FACTS, reach=0.99), kinds=["bi-encoder"]).what == "lora"
+    assert recommend(replace(FACTS, reach=0.99), kinds=["bi-encoder"]).what == "full"
 
 
 def test_the_time_is_three_forward_passes_of_every_pair() -> None:

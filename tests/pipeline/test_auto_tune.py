@@ -56,7 +56,17 @@ def test_the_best_options_train_by_config_and_are_proven_on_test_once(
     machine: Machine, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "best.yaml"
-    more = ("--trials", "2", "--search", "epochs,lora-rank", "--name", "tuned", "--json")
+    more = (
+        "--trials",
+        "2",
+        "--tuning",
+        "lora",
+        "--search",
+        "epochs,lora-rank",
+        "--name",
+        "tuned",
+        "--json",
+    )
     code = run(command(machine, *more, "--out", str(out), "--prove"))
     summary = told(capsys)
     assert code == (0 if summary["passed"] else 3)

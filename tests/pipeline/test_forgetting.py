@@ -62,7 +62,11 @@ def test_another_domain_is_looked_at_recorded_and_told(
 def test_a_loss_beyond_the_tolerance_shuts_the_gate_unless_it_is_forced(
     machine: Machine, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    run(machine.train("--epochs", "5", "--name", "mine", "--no-forgetting", "--json"))
+    run(
+        machine.train(
+            "--tuning", "lora", "--epochs", "5", "--name", "mine", "--no-forgetting", "--json"
+        )
+    )
     assert told(capsys)["passed"] is True
     other = str(names(tmp_path / "names"))
     asked = ["evaluate", "mine", "--data", str(machine.data), "--other", other, "--json"]
@@ -79,7 +83,11 @@ def test_a_loss_beyond_the_tolerance_shuts_the_gate_unless_it_is_forced(
 def test_the_bases_vectors_are_kept_and_damaged_ones_made_again(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(machine.train("--epochs", "5", "--name", "mine", "--no-forgetting", "--json"))
+    run(
+        machine.train(
+            "--tuning", "lora", "--epochs", "5", "--name", "mine", "--no-forgetting", "--json"
+        )
+    )
     first = told(capsys)
     kept = sorted(Store().vectors.folder.iterdir())
     assert len(kept) == 2  # the queries, and one block of documents

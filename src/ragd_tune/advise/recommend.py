@@ -25,7 +25,6 @@ REACHED = 0.95
 """Share of answers among the base's first 50 from which ordering them is what is left to do."""
 LARGE = 1_000_000
 """Passages above which embedding them all again is what costs."""
-MANY_PAIRS = 5000
 TRAINING = 3.0
 """A step of training costs about three forward passes: one forward, two backward."""
 
@@ -78,19 +77,11 @@ def recommend(
     if facts.passages >= LARGE:
         why = f"{facts.passages:,} passages: a query adapter leaves their vectors as they are"
         return _advice("query", facts, data, base, (why, *signs))
-    strong = _strong(facts)
-    if facts.pairs >= MANY_PAIRS and strong:
-        why = f"{facts.pairs:,} pairs and {strong}: all weights can learn"
-        return _advice("full", facts, data, base, (why, *signs))
-    why = f"{facts.pairs:,} pairs: an adapter learns them and leaves the base as it is"
-    return _advice("lora", facts, data, base, (why, *signs))
-
-
-def _strong(facts: Facts) -> str:
-    """Say what makes this machine fit to train all weights; empty if nothing does."""
-    if "cuda" in facts.hardware.devices:
-        return "a GPU"
-    return "a machine that ragd calls extreme" if facts.hardware.tier == "extreme" else ""
+    if facts.hardware.tier == "minimal":
+        why = f"{facts.pairs:,} pairs, and little memory: LoRA leaves the base as it is"
+        return _advice("lora", facts, data, base, (why, *signs))
+    why = f"{facts.pairs:,} pairs: all weights learn them best"
+    return _advice("full", facts, data, base, (why, *signs))
 
 
 def _against(facts: Facts) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from ragd_tune import config
 from ragd_tune.choose import Choice, choose_trainer
 from ragd_tune.config import Layer, Setting
 from ragd_tune.data import DataSet, read
-from ragd_tune.errors import UsageError
+from ragd_tune.errors import NoBackendError, UsageError
 from ragd_tune.kinds import ModelKind, Profile
 from ragd_tune.launch import axolotl
 from ragd_tune.objectives import Rows
@@ -91,15 +92,15 @@ def plan(shop: Workshop, request: Request) -> Planned:
     options = declared(shop.registry, kind)
     layers = _layers(shop, kind, options, request)
     choices = config.settle(CHOICES, layers)
-    objective, tuning = _one_of(kind, choices, "objective"), _one_of(kind, choices, "tuning")
-    side = _side(choices)
-    chosen = partial(_trainer, shop.registry, objective, tuning, side, choices, request.python)
-    chosen()  # what nobody trains is told before anything is read or fetched
+    objective, side = _one_of(kind, choices, "objective"), _side(choices)
+    trainer = partial(_trainer, shop.registry, choices, request.python, objective, side)
+    tuning = _tuning(kind, choices, trainer)
+    trainer(tuning)  # what nobody trains is told before anything is read or fetched
     data = read(request.data)
     base = resolve_base(
         choices["base"], kind.default_base, offline=request.offline, home=shop.store.root
     )
-    choice = chosen(base)
+    choice = trainer(tuning, base)
     relevant = of_side(side, _relevant(shop.registry, kind, objective, tuning, choice))
     here = f"--tuning {tuning} on {choice.backend.name}"
     _refuse_idle(relevant, layers, f"{here}, --side query" if side == "query" else here)
@@ -183,13 +184,26 @@ def _side(choices: Mapping[str, Setting]) -> Side:
     return "query" if choices["side"].value == "query" else "both"
 
 
+def _tuning(
+    kind: ModelKind, choices: Mapping[str, Setting], trainer: Callable[[str], Choice]
+) -> str:
+    """Return the tuning that was asked for, else the kind's first that somebody here trains."""
+    asked = _one_of(kind, choices, "tuning")
+    if choices["tuning"].value is None:
+        for tuning in kind.tunings:
+            with suppress(NoBackendError):
+                trainer(tuning)
+                return tuning
+    return asked
+
+
 def _trainer(
     registry: Registry,
-    objective: str,
-    tuning: str,
-    side: Side,
     choices: Mapping[str, Setting],
     python: Path | None,
+    objective: str,
+    side: Side,
+    tuning: str,
     base: BaseModel | None = None,
 ) -> Choice:
     name, launcher = _text(choices["backend"].value), choices["launcher"].value

@@ -20,8 +20,9 @@ the same, texts cut to 64 tokens               .8357   .7375   .4705    .5974  .
 1 epoch, LoRA, 1e-3, 2 negatives, 128 tokens   .8412   .7200   .3960    .5952  .6381
 ============================================== ======= ======= ======== ====== =======
 
-Four negatives of 64 tokens cost what two of 128 do, and give more. LoRA is the default tuning
-because its adapter is 3 MB and not 90, leaves the base as it is, and at 2e-3 is as good.
+Four negatives of 64 tokens cost what two of 128 do, and give more. All weights are the default
+tuning: on MedQuAD they gained more than LoRA (+.148, +.135), lost less on another domain (-.001,
+-.020), and took three quarters of its time.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class BiEncoder:
     title: str = "embedding model: one vector a text, compared by cosine"
     objectives: tuple[str, ...] = ("contrastive", "similarity")
     serves: Slot = "embedder"
-    tunings: tuple[str, ...] = ("lora", "full", "map")
+    tunings: tuple[str, ...] = ("full", "lora", "map")
     default_base: str = "all-MiniLM-L6-v2"
     options: tuple[Option, ...] = OPTIONS
     gate_metric: str = "ndcg@10"

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 TOKENS = 2_048
 """Tokens of a piece at most, padding included: enough to keep a few cores busy."""
 
-KEPT = 1_500_000_000
+KEPT = 1_250_000_000
 """Bytes of activations that a step keeps for its way back; what is beyond is computed again."""
 
 
