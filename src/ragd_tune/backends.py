@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 
 Precision = Literal["fp32", "auto"]
+"""What may be computed in: ``auto`` leaves it to the backend."""
+Computed = Literal["fp32", "bf16"]
+"""What is computed in."""
 Net = TypeVar("Net")
 
 
@@ -150,7 +153,8 @@ class LoadRequest:
     ``format`` is ``base`` when ``adapter`` is None; ``facts`` are the manifest's, and None for a
     bare base. ``dimension`` truncates vectors (and normalises them again). ``precision`` ``auto``
     lets the backend compute in bfloat16 where that is faster: vectors are float32 all the same, and
-    their cosine with the exact ones is above 0.999. A backend that has nothing faster ignores it.
+    their cosine with the exact ones is above 0.999. A backend that has nothing faster ignores it;
+    one that has tells it by ``precision`` on the model that it loads (see :class:`Handle`).
     ``side`` ``query`` loads an adapter for queries alone: a text of the role ``document`` is
     embedded as the bare base does it, at the base's own length. ``max_length`` bounds both.
     """
@@ -181,7 +185,12 @@ class Model(Protocol):
 
 
 class Handle(Generic[Net]):
-    """A :class:`Model` for backends to build on: what was loaded, until it is closed."""
+    """A :class:`Model` for backends to build on: what was loaded, until it is closed.
+
+    ``precision`` is what it computes in; a proof tells it, and compares only what is alike.
+    """
+
+    precision: Computed = "fp32"
 
     def __init__(self, model: Net, facts: ModelFacts) -> None:
         self._model: Net | None = model

@@ -46,6 +46,7 @@ VARIABLES = {
     "RAGD_TUNE_API_KEY": "key for the language model that `data generate` and `ragas` ask",
     "RAGD_TUNE_DISABLE": "names of plugins that are not loaded, comma-separated",
     "RAGD_TUNE_NO_FORGETTING": "when set to 1, proofs do not look at another domain",
+    "RAGD_TUNE_PROOF_PRECISION": "what `--proof-precision` says: auto or fp32",
     "RAGD_TUNE_DEBUG": "when set, an unexpected error prints its traceback",
     "RAGD_TUNE_FAULT": "for tests of the store: the number of the file operation to die at",
     "HF_HOME": "folder of the model hub's library; its cache lies in `hub/` there",

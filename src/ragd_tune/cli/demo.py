@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragd_tune import errors
+from ragd_tune.cli import precision
 
 if TYPE_CHECKING:
     from ragd_tune.cli.progress import Progress
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint.")
 @click.option("--fresh", is_flag=True, help="Start again, whatever was kept.")
 @click.option("--offline", is_flag=True, help="Never ask a model hub.")
+@precision.option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def demo(*, resume: bool, fresh: bool, offline: bool, as_json: bool, **given: object) -> int:
     """Fine-tune an embedder on this machine's own Python library, and prove the gain.
@@ -40,9 +42,10 @@ def demo(*, resume: bool, fresh: bool, offline: bool, as_json: bool, **given: ob
 
     with Progress(quiet=as_json) as progress:
         shop = workshop(observe=progress, progress=progress.work)
+        computed = precision.taken(given)
         ready = prepare(shop, given, offline=offline)
         introduce(ready, progress)
-        shown = run(shop, ready, resume=resume, fresh=fresh)
+        shown = run(shop, ready, resume=resume, fresh=fresh, precision=computed)
     if as_json:
         from ragd_tune.cli.output import show_json
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ragd_tune import errors
-from ragd_tune.cli import flags
+from ragd_tune.cli import flags, precision
 from ragd_tune.cli.other import OPTIONS, other
 from ragd_tune.cli.output import show_json
 from ragd_tune.cli.page import REPORT_HELP, check_page, write_page
@@ -20,7 +20,8 @@ class _Evaluate(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's own flags, then those of the proofs."""
-        return [*super().get_params(ctx), *OPTIONS, *flags.click_options(_judging(), {})]
+        own = [*super().get_params(ctx), *OPTIONS, precision.OPTION]
+        return [*own, *flags.click_options(_judging(), {})]
 
 
 @cache
@@ -68,6 +69,7 @@ def evaluate(
 
     check_page(page)
     elsewhere = {str(one.name): judging.pop(str(one.name)) for one in OPTIONS}
+    computed = precision.taken(judging)
     wanted = DIMS.parse(dims, where="--dims")
     with Progress(quiet=as_json) as progress:
         shop = workshop(observe=progress, progress=progress.work)
@@ -81,6 +83,7 @@ def evaluate(
             strict=strict,
             options=flags.given(_judging(), judging),
             other=other(shop.store, elsewhere),
+            precision=computed,
         )
     report = proved.report
     if as_json:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ragd_tune import errors
-from ragd_tune.cli import flags
+from ragd_tune.cli import flags, precision
 from ragd_tune.cli.other import OPTIONS
 from ragd_tune.cli.output import show_json, table
 from ragd_tune.cli.page import REPORT_HELP
@@ -95,6 +95,7 @@ _COMMON: list[click.Parameter] = [
     click.Option(["--strict"], is_flag=True, help="Leaked queries are an error."),
     click.Option(["--report"], type=_PATH, help=REPORT_HELP),
     *OPTIONS,
+    precision.OPTION,
     click.Option(["--show-plan"], is_flag=True, help="Show every option and its source; stop."),
     click.Option(["--python"], type=_PATH, help="Interpreter of the training process."),
     click.Option(["--offline"], is_flag=True, help="Never ask a model hub."),

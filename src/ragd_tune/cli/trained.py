@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragd_tune import errors
+from ragd_tune.cli import precision
 from ragd_tune.cli.other import other
 from ragd_tune.cli.output import duration, show_json, size
 from ragd_tune.cli.page import check_page, write_page
@@ -65,6 +66,7 @@ def train_and_prove(
             base=base,
             options=planned.judging,
             other=elsewhere,
+            precision=precision.wanted(parameters),
         ).report
     if as_json:
         show_json({**summary(made, report), **(beside or {})})

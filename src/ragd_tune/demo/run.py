@@ -12,6 +12,7 @@ from ragd_tune.demo import dataset
 from ragd_tune.pipeline import Planned, Request, Trained, Workshop, plan, prove, train
 
 if TYPE_CHECKING:
+    from ragd_tune.backends import Precision
     from ragd_tune.evaluate import Report
 
 KIND = "bi-encoder"
@@ -89,16 +90,25 @@ def prepare(shop: Workshop, given: Mapping[str, object], *, offline: bool = Fals
     return Ready(data=data, planned=plan(shop, request), started=started)
 
 
-def run(shop: Workshop, ready: Ready, *, resume: bool = False, fresh: bool = False) -> Shown:
+def run(
+    shop: Workshop,
+    ready: Ready,
+    *,
+    resume: bool = False,
+    fresh: bool = False,
+    precision: Precision = "auto",
+) -> Shown:
     """Train, compare base and adapter on the held-out modules, and pick examples.
 
     Only the held-out modules are searched; see :func:`ragd_tune.demo.dataset.held_out`.
+    ``precision`` is as in :func:`ragd_tune.pipeline.prove`.
 
     :raises InterruptedRunError: Ctrl-C; a checkpoint was kept.
     """
     made = train(shop, ready.planned, name=NAME, resume=resume, fresh=fresh)
     unseen = dataset.held_out(ready.data)
-    report = prove(shop, made.id, unseen, base=ready.planned.plan.base).report
+    base = ready.planned.plan.base
+    report = prove(shop, made.id, unseen, base=base, precision=precision).report
     return Shown(
         ready=ready,
         trained=made,

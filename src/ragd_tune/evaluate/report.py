@@ -99,7 +99,8 @@ class Report:
     questions were made from the documents, and not asked by anybody. Verdict, reason and
     sentence follow from the cells, so a record cannot contradict itself. ``elsewhere`` is what
     happened on another domain, None where nobody looked. ``side`` is the adapter's: one of the side
-    ``query`` serves known documents, and must not lose on new ones.
+    ``query`` serves known documents, and must not lose on new ones. ``precision`` is what both
+    sides computed their vectors in.
     """
 
     incumbent: str
@@ -118,6 +119,7 @@ class Report:
     generated: bool = False
     elsewhere: Elsewhere | None = None
     side: Literal["both", "query"] = "both"
+    precision: Literal["fp32", "bf16"] = "fp32"
 
     def cell(self, part: Part, metric: str, dims: int | None) -> Cell | None:
         """Return one cell; None where that part has no queries or nobody asked for it."""

@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ragd_tune.errors import NoBackendError, PluginError, StoreError
 from ragd_tune.kinds import Served
 from ragd_tune.pipeline.workshop import Workshop
-from ragd_tune.plan import BaseModel, Device, ModelFacts, Role
+from ragd_tune.plan import BaseModel, Device, ModelFacts, Role, Side
 from ragd_tune.store import Entry, Store, VectorCache
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ragd_tune.backends import Limits, MultiVector, RerankRequest
+    from ragd_tune.backends import Computed, Limits, MultiVector, Precision, RerankRequest
+    from ragd_tune.choose import Choice
     from ragd_tune.serve import ServedModel
 
 EMBEDS = "contrastive"
@@ -86,7 +88,6 @@ class Embedders:
         return self._opened[name]
 
     def _found(self, name: str) -> Entry | BaseModel:
-        from ragd_tune.errors import StoreError
         from ragd_tune.models import resolve
 
         store = self.named or self.shop.store
@@ -104,7 +105,7 @@ class Embedders:
         wanted, store = found.manifest.base, self.named or self.shop.store
         return self._adapter(found, locate(wanted.name, wanted.fingerprint, store.root))
 
-    def _adapter(self, entry: Entry, base: BaseModel) -> Served:
+    def _adapter(self, entry: Entry, base: BaseModel, precision: Precision = "fp32") -> ServedModel:
         from ragd_tune.serve import open_model
         from ragd_tune.serve.load import facts_of
 
@@ -116,49 +117,101 @@ class Embedders:
             adapter=entry.path,
             facts=facts_of(entry.manifest),
             device=self.device,
+            precision=precision,
             side=entry.manifest.side,
         )
         return self.stack.enter_context(model)
 
-    def _base(self, base: BaseModel, objective: str) -> Served:
+    def _chosen(self, objective: str, format_: str, base: BaseModel, side: Side = "both") -> Choice:
         from ragd_tune.choose import choose_server
+
+        return choose_server(
+            self.shop.registry.offers(),
+            objective=objective,
+            format=format_,
+            side=side,
+            device=self.device,
+            base=base,
+        )
+
+    def _base(self, base: BaseModel, objective: str, computed: Computed = "fp32") -> Served:
         from ragd_tune.serve import open_model
         from ragd_tune.serve.remembered import Remembered
 
-        registry = self.shop.registry
-        choice = choose_server(
-            registry.offers(), objective=objective, format="base", device=self.device, base=base
-        )
+        choice = self._chosen(objective, "base", base)
 
         def open_() -> ServedModel:
             model = open_model(
-                registry, objective=objective, format="base", base=base, device=self.device
+                self.shop.registry,
+                objective=objective,
+                format="base",
+                base=base,
+                device=self.device,
+                precision="fp32" if computed == "fp32" else "auto",
             )
-            return self.stack.enter_context(model)
+            self.stack.enter_context(model)
+            if model.precision != computed:  # and so would be kept under a wrong name
+                raise PluginError(
+                    f"the backend {model.backend} computes the adapter in {computed} and the base "
+                    f"in {model.precision}: a difference would tell of both",
+                    mend="--proof-precision fp32",
+                )
+            return model
 
         identity = {
             "base": base.fingerprint,
             "backend": choice.backend.name,
             "device": choice.device,
             "objective": objective,
+            "precision": computed,
         }
         return Remembered(open_, self.cache, identity)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Models(Embedders):
-    """What a proof of ``entry`` opens, beside embedders by name."""
+    """What a proof of ``entry`` opens, beside embedders by name.
+
+    ``precision`` ``auto`` lets both sides compute in bfloat16 where the backend is faster at it.
+    They always compute in the same: see :attr:`computed`.
+    """
 
     entry: Entry
     base: BaseModel
+    precision: Precision = "auto"
+
+    @cached_property
+    def computed(self) -> Computed:
+        """What adapter and base compute in; loads the adapter where that is open.
+
+        bfloat16 needs one backend on one device for both.
+        """
+        return "fp32" if self._allowed == "fp32" else self._candidate.precision
+
+    @cached_property
+    def _allowed(self) -> Precision:
+        manifest = self.entry.manifest
+        if self.precision == "fp32":
+            return "fp32"
+        try:
+            one = self._chosen(manifest.objective, manifest.format, self.base, manifest.side)
+            two = self._chosen(manifest.objective, "base", self.base)
+        except NoBackendError:  # whoever opens that side will say so
+            return "fp32"
+        alike = one.backend.name == two.backend.name and one.device == two.device
+        return "auto" if alike else "fp32"
 
     def incumbent(self) -> Served:
         """Return the bare base."""
-        return self._once("base", lambda: self._base(self.base, self.entry.manifest.objective))
+        objective = self.entry.manifest.objective
+        return self._once("base", lambda: self._base(self.base, objective, self.computed))
 
     def candidate(self) -> Served:
         """Return the adapter; of the query side, its documents' vectors are those of the base."""
-        adapter = self._once("adapter", lambda: self._adapter(self.entry, self.base))
         if self.entry.manifest.side == "query":
-            return Sides(queries=adapter, documents=self.incumbent())
-        return adapter
+            return Sides(queries=self._candidate, documents=self.incumbent())
+        return self._candidate
+
+    @cached_property
+    def _candidate(self) -> ServedModel:
+        return self._adapter(self.entry, self.base, self._allowed)

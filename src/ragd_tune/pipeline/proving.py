@@ -21,6 +21,7 @@ from ragd_tune.plan import BaseModel, Device
 from ragd_tune.store import Entry, Store
 
 if TYPE_CHECKING:
+    from ragd_tune.backends import Precision
     from ragd_tune.evaluate import Report
 
 
@@ -46,6 +47,7 @@ def prove(
     options: Mapping[str, object] | None = None,
     other: Other | None = None,
     named: Store | None = None,
+    precision: Precision = "auto",
 ) -> Proved:
     """Compare the adapter ``ref`` with its incumbent on ``split`` and record the result.
 
@@ -57,6 +59,8 @@ def prove(
     :param options: the kind's own of the group ``proof``, by name; None is "not given".
     :param other: another domain, where an embedder must not lose more than is allowed.
     :param named: the store of the adapters that the options name, where it is another one.
+    :param precision: ``auto`` lets both sides compute in bfloat16 where the backend is faster at
+        it; the report says what they did.
     :raises UsageError: an option that this kind's proof does not read, or out of its range.
     :raises DataError: the split has no queries, or leaks under ``strict``.
     """
@@ -79,7 +83,15 @@ def prove(
     if base is None or base.fingerprint != manifest.base.fingerprint:
         base = locate(manifest.base.name, manifest.base.fingerprint, shop.store.root)
     with ExitStack() as stack:
-        models = Models(shop=shop, stack=stack, entry=entry, base=base, device=device, named=named)
+        models = Models(
+            shop=shop,
+            stack=stack,
+            entry=entry,
+            base=base,
+            device=device,
+            named=named,
+            precision=precision,
+        )
         trial = Trial(
             data=data,
             split=split,
@@ -97,6 +109,7 @@ def prove(
             generated=generated(data, split),
             elsewhere=forgetting(kind, trial, other),
             side=manifest.side,
+            precision=models.computed,
         )
     shop.store.record(entry.id, "proof", record(report, data, split))
     return Proved(entry=entry, report=report, split=split)
@@ -148,6 +161,7 @@ def headline(report: Report) -> dict[str, object]:
         "p": told.p,
         "n": told.queries,
         "clusters": told.clusters,
+        "precision": report.precision,
         "questions": "generated questions" if report.generated else "given",
         "reason": report.reason,
     }

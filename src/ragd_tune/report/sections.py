@@ -244,6 +244,7 @@ def origin(story: Story) -> Markup:
         ("left out", f"{report.counts.excluded:,} leaked, {report.counts.unjudged:,} unjudged"),
         ("equal documents taken for one", f"{report.counts.collapsed:,}"),
         ("resamples, seed", f"{report.resamples:,}, {report.seed}"),
+        ("both sides computed in", words.PRECISIONS[report.precision]),
         ("proof made", story.at),
     ]
     details = [_details("What was compared", [one for one in facts if one[1]])]

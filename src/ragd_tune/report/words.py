@@ -7,6 +7,7 @@ from ragd_tune.evaluate.report import Cell
 from ragd_tune.evaluate.significance import Comparison
 
 PARTS = {"all": "All queries", "known": "Known documents", "new": "New documents"}
+PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
 
 
 def minus(told: str) -> str:

@@ -10,7 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ragd_tune.backends import Limits, LoadRequest, Model, MultiVector, Precision, RerankRequest
+from ragd_tune.backends import (
+    Computed,
+    Limits,
+    LoadRequest,
+    Model,
+    MultiVector,
+    Precision,
+    RerankRequest,
+)
 from ragd_tune.choose import choose_server
 from ragd_tune.errors import PluginError, TuneError, UsageError
 from ragd_tune.interchange.quantised import makers
@@ -51,6 +59,11 @@ class ServedModel:
     def facts(self) -> ModelFacts:
         """What was loaded."""
         return self._facts
+
+    @property
+    def precision(self) -> Computed:
+        """What the backend computes in; float32 where it says nothing."""
+        return "bf16" if getattr(self._model, "precision", None) == "bf16" else "fp32"
 
     def embed(self, texts: Sequence[str], role: Role) -> NDArray[np.float32] | MultiVector:
         """Return vectors of ``texts``: float32 (n, dimension), or many a text.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from ragd_tune.backends import LoadRequest
+from ragd_tune.backends import Computed, LoadRequest
 from ragd_tune.plan import ModelFacts, Role
 from ragd_tune.training.facts import fitted
 from ragd_tune_cpu.base import facts_of, load_folder, transformer
@@ -64,21 +64,26 @@ def load(request: LoadRequest) -> Encoder:
     if model.max_seq_length is not None:
         model.max_seq_length = min(facts.max_length, model.max_seq_length)
     model.eval()
-    halved(model, request)
-    return Encoder(model, facts, dimension=dimension)
+    encoder = Encoder(model, facts, dimension=dimension)
+    encoder.precision = halved(model, request)
+    return encoder
 
 
-def halved(model: SentenceTransformer, request: LoadRequest) -> None:
-    """Have ``model`` compute in bfloat16 if that was allowed and is faster here."""
-    if request.precision == "auto" and has_fast_bf16(request.device):
-        halve(model)
+def halved(model: SentenceTransformer, request: LoadRequest) -> Computed:
+    """Have ``model`` compute in bfloat16 if that was allowed and is faster here; say which."""
+    if request.precision != "auto" or not has_fast_bf16(request.device):
+        return "fp32"
+    return "bf16" if halve(model) else "fp32"
 
 
-def halve(model: SentenceTransformer) -> None:
-    """Compute in bfloat16, and pool in float32: about twice as fast, at a cosine of 0.9999."""
+def halve(model: SentenceTransformer) -> bool:
+    """Compute in bfloat16, and pool in float32: about twice as fast, at a cosine of 0.9999.
+
+    False where there is no transformer to do so (static embeddings).
+    """
     inner: Any = transformer(model)
     if inner is None:
-        return
+        return False
     inner.auto_model.to(torch.bfloat16)
     plain = inner.forward
 
@@ -89,6 +94,7 @@ def halve(model: SentenceTransformer) -> None:
         return made
 
     inner.forward = forward
+    return True
 
 
 def _open(request: LoadRequest) -> SentenceTransformer:

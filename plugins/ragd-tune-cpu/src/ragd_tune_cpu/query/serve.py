@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
-from ragd_tune.backends import LoadRequest
+from ragd_tune.backends import Computed, LoadRequest
 from ragd_tune.errors import UsageError
 from ragd_tune.plan import ModelFacts, Role
 from ragd_tune.training.facts import fitted
@@ -30,6 +30,8 @@ Mend = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 class QueryEncoder:
     """Two encoders of one space; :attr:`facts` are the documents', with the queries' prompt."""
+
+    precision: Computed = "fp32"
 
     def __init__(self, documents: Encoder, queries: Encoder, facts: ModelFacts) -> None:
         self.documents = documents
@@ -117,6 +119,7 @@ def load(request: LoadRequest) -> QueryEncoder:
     else:
         other = load_folder(request.adapter, name=str(request.adapter), device=request.device)
         queries = _Within(other, asked, dimension=dimension, context=contextlib.nullcontext)
+    encoder = QueryEncoder(documents, queries, facts)
     for one in {id(m): m for m in (model, queries.model)}.values():
-        halved(one.eval(), request)
-    return QueryEncoder(documents, queries, facts)
+        encoder.precision = halved(one.eval(), request)
+    return encoder
