@@ -53,10 +53,21 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
 
     data = read(asked.data)
     model = SentenceTransformer(str(resolve(asked.base, offline=True).path), device=asked.device)
-    told = _train(model, pairs(data), asked)
+    told = train(model, pairs(data), asked)
     if asked.max_steps:
         return told
-    qrels, kept = data.qrels[asked.split], list(data.corpus)
+    scores = scored(model, data, asked.split)
+    return {
+        **told,
+        "split": asked.split,
+        METRIC: float(np.mean(list(scores.values()))),
+        "queries": scores,
+    }
+
+
+def scored(model: Any, data: DataSet, split: str) -> dict[str, float]:
+    """Return nDCG@10 of each query of ``split``, by an exact search of the whole corpus."""
+    qrels, kept = data.qrels[split], list(data.corpus)
     texts = [data.corpus[did].passage for did in kept]
     queries = [data.queries[qid].text for qid in qrels]
     (found,) = evaluate_retrieval(
@@ -67,22 +78,20 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
         qrels=qrels,
         texts=texts,
     ).values()
-    scores = dict(zip(found.query_ids, map(float, found.values[METRIC]), strict=True))
-    return {
-        **told,
-        "split": asked.split,
-        METRIC: float(np.mean(list(scores.values()))),
-        "queries": scores,
-    }
+    return dict(zip(found.query_ids, map(float, found.values[METRIC]), strict=True))
 
 
 def _vectors(model: Any, texts: list[str]) -> Any:
     return model.encode(texts, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
 
 
-def _train(
-    model: Any, rows: Sequence[tuple[str, str]], asked: argparse.Namespace
+def train(
+    model: Any,
+    rows: Sequence[tuple[str, str]],
+    asked: argparse.Namespace,
+    callbacks: Sequence[Any] = (),
 ) -> dict[str, Any]:
+    """Train, hearing ``callbacks`` of transformers' trainer, and return what it took."""
     from datasets import Dataset
     from sentence_transformers import (
         SentenceTransformerTrainer,
@@ -112,6 +121,7 @@ def _train(
             args=arguments,
             train_dataset=Dataset.from_dict(columns),
             loss=MultipleNegativesRankingLoss(model),
+            callbacks=[*callbacks],
         )
         wall, cpu = time.perf_counter(), sum(os.times()[:2])
         trainer.train()

@@ -1,7 +1,8 @@
 """Where options come from: file, environment, flags; one precedence, and it can be shown.
 
-From weak to strong: the option's own default, the kind's default for this profile, the
-``training:`` block of ragd's configuration, the file of ``--config``, the environment, flags.
+From weak to strong: the option's own default, the kind's default for this profile, the recipe that
+was chosen for a ``budget``, the ``training:`` block of ragd's configuration, the file of
+``--config``, the environment, flags.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ragd_tune.options import Option, Value
 if TYPE_CHECKING:
     from yaml.nodes import Node
 
-PRECEDENCE = ("default", "kind", "ragd", "config", "environment", "flag")
+PRECEDENCE = ("default", "kind", "budget", "ragd", "config", "environment", "flag")
 
 # ragd's planned block (F-058); the keys not named here belong to generating data.
 _RAGD = {
@@ -98,6 +99,14 @@ def kind_defaults(defaults: Mapping[str, Value]) -> Layer:
         name: (value, "the kind's default") for name, value in defaults.items()
     }
     return Layer(source="kind", values=values)
+
+
+def budget_recipe(options: Mapping[str, Value]) -> Layer:
+    """Return the options of the recipe that was chosen for a budget as a layer."""
+    values: dict[str, tuple[object, str]] = {
+        name: (value, "the recipe for the budget") for name, value in options.items()
+    }
+    return Layer(source="budget", values=values)
 
 
 def config_file(path: Path, known: Iterable[str], kinds: Iterable[str], kind: str) -> Layer:

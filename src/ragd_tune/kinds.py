@@ -40,6 +40,37 @@ class Profile:
     tier: Tier = "standard"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Options that were measured together: what ``--budget`` chooses from.
+
+    ``options`` go over the kind's defaults; ``epochs`` is one of them. ``score`` is the mean of the
+    kind's gate metric over the dev splits of the sets that all recipes were measured on. They rank
+    trainings of ``objective`` by one of ``tunings``, on ``side``, and say nothing of others.
+    """
+
+    options: Mapping[str, Value]
+    score: float
+    objective: str
+    tunings: tuple[str, ...]
+    side: Side = "both"
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the training rows."""
+        return float(str(self.options["epochs"]))
+
+
+@runtime_checkable
+class HasRecipes(Protocol):
+    """A kind whose recipes were measured; one without trains its defaults within a budget."""
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """What was measured, in any order."""
+        ...
+
+
 class Served(Protocol):
     """A loaded model as the core hands it to a proof: calls go through the hooks."""
 

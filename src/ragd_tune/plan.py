@@ -17,8 +17,12 @@ Device = Literal["cpu", "cuda", "mps"]
 
 SCHEMA = 1
 
-UNDECIDING = ("checkpoint_minutes", "checkpoint_steps")
-"""Options that change when things are saved and not what is trained: no part of a plan's id."""
+DEADLINE = "deadline"
+"""Option that the core adds for a worker: when a budget is over, in seconds since 1970."""
+
+UNDECIDING = ("checkpoint_minutes", "checkpoint_steps", DEADLINE)
+"""Options that change when things are saved, or where a clock stands, and not what is trained: no
+part of a plan's id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, NoReturn
@@ -25,7 +25,7 @@ from typing import IO, NoReturn
 from ragd_tune import errors
 from ragd_tune.errors import InterruptedRunError, TuneError, WorkerError
 from ragd_tune.objectives import Rows
-from ragd_tune.plan import Event, Stop, TrainPlan, TrainResult
+from ragd_tune.plan import Estimate, Event, Stop, TrainPlan, TrainResult
 from ragd_tune.registry import Registry, discover
 
 RESULT = "result.json"
@@ -64,10 +64,30 @@ def run(
     :raises WorkerError: the process ended without a result; says how, and where its log is.
     :raises TuneError: what the backend raised.
     """
-    # -P: a folder of documents may hold a torch.py; the worker must not import from there.
-    command = [str(python or sys.executable), "-P", "-m", "ragd_tune.worker", str(folder)]
-    command += [] if estimate else ["--no-estimate"]
     reader = _Reader(folder, observe)
+    return reader.result(_ran(reader, python, [] if estimate else ["--no-estimate"]))
+
+
+def measure(folder: Path, *, python: Path | None = None) -> Estimate:
+    """Time some steps of what lies in ``folder`` in a new process, and train nothing.
+
+    :raises InterruptedRunError: Ctrl-C.
+    :raises WorkerError: the process ended without an estimate; says how, and where its log is.
+    :raises TuneError: what the backend raised.
+    """
+    reader = _Reader(folder, lambda event: None)
+    code = _ran(reader, python, ["--only-estimate"])
+    if reader.estimate is None or code != 0:
+        reader.result(code or 1)  # says what went wrong
+    assert reader.estimate is not None
+    return reader.estimate
+
+
+def _ran(reader: _Reader, python: Path | None, more: list[str]) -> int:
+    """Run a worker to its end, and return its exit code."""
+    folder = reader.folder
+    # -P: a folder of documents may hold a torch.py; the worker must not import from there.
+    command = [str(python or sys.executable), "-P", "-m", "ragd_tune.worker", str(folder), *more]
     with (folder / "worker.log").open("ab") as log:
         try:
             process = subprocess.Popen(
@@ -87,7 +107,7 @@ def run(
                 assert pipe is not None
                 with _quiet():
                     pipe.close()
-    return reader.result(code)
+    return code
 
 
 class _quiet:
@@ -136,6 +156,7 @@ class _Reader:
         self.stopping = False
         self.error: TuneError | None = None
         self.stopped = False
+        self.estimate: Estimate | None = None
         self.step = 0
         self.kept = 0
 
@@ -148,6 +169,7 @@ class _Reader:
         elif "type" in raw:
             event = Event.from_json(raw)
             self.step = max(self.step, event.step)
+            self.estimate = event.estimate or self.estimate
             if event.type in {"start", "checkpoint"}:  # a resumed run starts at what was kept
                 self.kept = event.step
             self.observe(event)
@@ -189,7 +211,7 @@ def _died(code: int, step: int, kept: int, folder: Path) -> WorkerError:
 
 
 def main(arguments: list[str], registry: Registry | None = None) -> int:
-    """Do the work of ``python -m ragd_tune.worker FOLDER [--no-estimate]``."""
+    """Do the work of ``python -m ragd_tune.worker FOLDER [--no-estimate | --only-estimate]``."""
     folder = Path(arguments[0])
     # Frameworks print; what they print belongs into the log and not between the events.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
@@ -198,7 +220,7 @@ def main(arguments: list[str], registry: Registry | None = None) -> int:
     post = _Post(folder, out)
     threading.Thread(target=post.listen, args=(sys.stdin,), daemon=True).start()
     try:
-        _work(folder, registry or discover(), post, estimate="--no-estimate" not in arguments)
+        _work(folder, registry or discover(), post, flags=arguments[1:])
     except Stop:
         post.send({"stopped": True})
     except TuneError as error:
@@ -248,16 +270,18 @@ class _Post:
             raise Stop
 
 
-def _work(folder: Path, registry: Registry, post: _Post, *, estimate: bool) -> None:
+def _work(folder: Path, registry: Registry, post: _Post, *, flags: Sequence[str]) -> None:
     plan = TrainPlan.from_json(json.loads((folder / "plan.json").read_text(encoding="utf-8")))
     plan = replace(plan, out=folder / "out")
     rows = Rows.read(folder / "rows", registry.objectives[plan.objective])
     if rows.fingerprint != plan.rows_fingerprint:
         raise WorkerError(f"{folder / 'rows'}: these are not the rows of the plan")
     made = None
-    if estimate:
+    if "--no-estimate" not in flags:
         made = registry.call(plan.backend, "ragd_tune_estimate", plan=plan, rows=rows)
         post.emit(Event(type="estimate", steps=made.steps, estimate=made))
+    if "--only-estimate" in flags:
+        return
     started = time.perf_counter()
     result: TrainResult = registry.call(
         plan.backend, "ragd_tune_train", plan=plan, rows=rows, emit=post.emit

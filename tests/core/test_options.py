@@ -176,3 +176,19 @@ def test_ragds_block_reads_the_keys_of_the_model_that_is_trained(tmp_path: Path)
     }
     generator = config.ragd_file(path, serves="generator").values
     assert {name: raw for name, (raw, _) in generator.items()} == {"epochs": 5, "backend": "mlx"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "seconds"), [("90s", 90), ("5m", 300), (" 1.5H ", 5400), ("0.5 m", 30)]
+)
+def test_a_duration_is_read_with_its_unit_as_seconds(raw: str, seconds: float) -> None:
+    budget = next(one for one in RUN if one.name == "budget")
+    assert budget.parse(raw, where="--budget") == seconds
+
+
+@pytest.mark.parametrize("raw", ["5", 300, 5.0, "0s", "-5m", "5 minutes", "m", "1h30m", True])
+def test_a_duration_without_one_unit_is_refused(raw: object) -> None:
+    budget = next(one for one in RUN if one.name == "budget")
+    with pytest.raises(UsageError, match="budget cannot be") as caught:
+        budget.parse(raw, where="--budget")
+    assert "90s, 5m or 1h" in caught.value.mend

@@ -40,10 +40,12 @@ class Axis:
 FACTORS: Mapping[str, tuple[float, ...]] = {"epochs": (0.5, 1.0, 2.0)}
 """Options tried at these multiples of their default."""
 
-FOURFOLD = ("learning_rate",)
-"""Options tried from a quarter of their default to four times it, on a logarithmic scale.
+RATE = "learning_rate"
+DOWN, UP = 0.25, 2.0
+"""The learning rate is tried from a quarter of its default to twice it, on a logarithmic scale.
 
-Among the rates that ``docs/explanation/recipes.md`` lists, every tuning's best lies within that.
+Among the rates that ``docs/explanation/recipes.md`` lists, twice the best one breaks LoRA and
+gains nothing for all weights; a set of few rows may want less.
 """
 
 RANGES: Mapping[str, tuple[float, float]] = {"temperature": (0.02, 0.1)}
@@ -55,10 +57,10 @@ VALUES: Mapping[str, tuple[float, ...]] = {
 }
 """Options tried at these values and their default."""
 
-_INSTEAD = ("max_steps", "minutes")
+_INSTEAD = ("max_steps", "minutes", "budget")
 """Options that decide how long a training takes, so that ``epochs`` does not."""
 
-SEARCHED = (*FOURFOLD, *VALUES, *RANGES, *FACTORS)
+SEARCHED = (RATE, *VALUES, *RANGES, *FACTORS)
 """Every option that can be searched, in the order of the table of trials."""
 
 
@@ -119,7 +121,7 @@ def _axis(option: Option, value: Value) -> Axis | None:
         values = {_inside(option, one) for one in near} | {value}
         made = sorted(int(one) if whole else float(one) for one in values)
         return Axis(name=name, default=value, values=tuple(made))
-    low, high = RANGES.get(name, (value / 4, value * 4))
+    low, high = RANGES.get(name, (value * DOWN, value * UP))
     low, high = min(low, value), max(high, value)
     return Axis(
         name=name,

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 
-OWN = {"minutes"}
-"""Options of a training whose flags mean the whole search here."""
+OWN = {"minutes", "budget"}
+"""Options that bound one training by time: here it is the search that ``--minutes`` bounds."""
 
 COMMON: list[click.Parameter] = [
     click.Option(["--data"], type=_PATH, required=True, help="Data set: a folder or a file."),

@@ -41,7 +41,9 @@ def given(options: Iterable[Option], parameters: Mapping[str, object]) -> dict[s
 def _metavar(option: Option) -> str:
     if option.choices:
         return "|".join(option.choices)
-    return {"int": "N", "float": "X", "bool": "YES|NO", "str": "TEXT"}.get(option.type, "A,B,…")
+    return {"int": "N", "float": "X", "bool": "YES|NO", "str": "TEXT", "duration": "TIME"}.get(
+        option.type, "A,B,…"
+    )
 
 
 def _default(option: Option, kind_defaults: Mapping[str, Mapping[str, object]]) -> str:

@@ -10,6 +10,7 @@ import click
 
 from ragd_tune import errors
 from ragd_tune.cli import flags, precision
+from ragd_tune.cli.budget import show_weighing
 from ragd_tune.cli.other import OPTIONS
 from ragd_tune.cli.output import show_json, table
 from ragd_tune.cli.page import REPORT_HELP
@@ -145,6 +146,8 @@ def _show_plan(planned: Planned, *, as_json: bool) -> None:
             ("rows", f"{len(planned.rows.train)} to train, {len(planned.rows.dev)} held out"),
         ),
     )
+    if made_for := planned.weighing:
+        show_weighing(made_for)
     table(
         "Options",
         ("option", "value", "from"),

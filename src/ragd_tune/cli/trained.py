@@ -10,6 +10,7 @@ import click
 
 from ragd_tune import errors
 from ragd_tune.cli import precision
+from ragd_tune.cli.budget import sentence
 from ragd_tune.cli.other import other
 from ragd_tune.cli.output import duration, show_json, size
 from ragd_tune.cli.page import check_page, write_page
@@ -45,6 +46,8 @@ def train_and_prove(
     page = _page(parameters.get("report"), proves=proves)
     base, elsewhere = planned.plan.base, other(shop.store, parameters) if proves else None
     progress.say(f"base model: {base.name} from {base.source} ({base.path})")
+    if planned.weighing is not None:
+        progress.say(f"{sentence(planned.weighing)}; the proof comes on top")
     for line in notices(planned):
         progress.say(f"note: {line}")
     made = train(
@@ -93,7 +96,7 @@ def tell(made: Trained, report: Report | None) -> None:
     if report is not None:
         show_report(report)
     click.echo(f"trained in {cost(made)}")
-    if not best.wanted(made.plan) and (line := best.told(list(made.result.dev_losses))):
+    if not best.keeps(made.plan) and (line := best.told(list(made.result.dev_losses))):
         click.echo(f"note: {line}")
     click.echo(f"adapter {made.id[:12]} is in {made.path}")
     if report is None and made.manifest.side == "query":

@@ -9,6 +9,7 @@ from pathlib import Path
 from ragd_tune.errors import UsageError
 from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import TrainPlan
+from ragd_tune.training.bounds import is_timed
 
 CONFIG = "axolotl.yml"
 DATA = "axolotl-train.jsonl"
@@ -76,7 +77,7 @@ def config(plan: TrainPlan, folder: Path, *, processes: int) -> dict[str, object
 def _refuse(plan: TrainPlan) -> None:
     if plan.objective != "causal_lm":
         raise UsageError(f"Axolotl trains language models, not {plan.objective}")
-    if plan.options["minutes"] is not None and plan.options["max_steps"] is None:
+    if is_timed(plan):
         raise UsageError(
             "Axolotl's trainings cannot be bounded by time", mend="--max-steps or --epochs"
         )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ragd_tune.errors import UsageError
 
-OptionType = Literal["int", "float", "bool", "str", "ints", "strs"]
+OptionType = Literal["int", "float", "bool", "str", "ints", "strs", "duration"]
+"""``duration`` is written with its unit (``90s``, ``5m``, ``1h``) and read as seconds."""
 Group = Literal["run", "tuning", "objective", "backend", "proof"]
 Value = int | float | bool | str | tuple[int, ...] | tuple[str, ...] | None
 
 _TRUE = {"1", "true", "yes", "on"}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh])")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _FALSE = {"0", "false", "no", "off"}
 
 
@@ -59,6 +63,7 @@ class Option:
             "str": "a text",
             "ints": "whole numbers, comma-separated",
             "strs": "names, comma-separated",
+            "duration": "a time with its unit, such as 90s, 5m or 1h",
         }[self.type]
         bounds = _bounds(self.low, self.high)
         return f"{words}{bounds}{' (' + self.unit + ')' if self.unit else ''}"
@@ -159,6 +164,14 @@ def _strs(raw: object) -> tuple[str, ...]:
     return tuple(_str(item) for item in _items(raw))
 
 
+def _duration(raw: object) -> float:
+    """Return seconds; a bare number is refused, since nothing says of what."""
+    found = _DURATION.fullmatch(str(raw).strip().lower())
+    if found is None or float(found[1]) == 0:
+        raise ValueError(raw)
+    return float(found[1]) * _SECONDS[found[2]]
+
+
 _PARSERS: Mapping[str, Callable[[object], Value]] = {
     "int": _int,
     "float": _float,
@@ -166,6 +179,7 @@ _PARSERS: Mapping[str, Callable[[object], Value]] = {
     "str": _str,
     "ints": _ints,
     "strs": _strs,
+    "duration": _duration,
 }
 
 

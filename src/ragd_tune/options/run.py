@@ -87,6 +87,16 @@ RUN = (
         help="train for about this long instead of whole epochs",
     ),
     Option(
+        name="budget",
+        type="duration",
+        default=None,
+        optional=True,
+        group="run",
+        help="end all of it but the proof within this time, by the recipe that is best for it;"
+        " not more passes than the recipe's",
+        reason="counts from the command's start, so mining, measuring and loading are in it",
+    ),
+    Option(
         name="max_steps",
         type="int",
         default=None,

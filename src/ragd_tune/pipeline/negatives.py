@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragd_tune.data import DataSet
@@ -59,6 +60,13 @@ def with_negatives(
     if options.get("mine") == "auto":
         return _of_base(shop, data, base, device, options)
     return data
+
+
+def is_mined(shop: Workshop, data: DataSet, base: BaseModel, max_length: int) -> bool:
+    """Say whether ``base`` mined the negatives of ``data`` before, so that they take no time."""
+    folder = _folder(shop, data, _encoder(base, min(LENGTH, max_length)))
+    # The vectors are there while it is under way.
+    return any(folder.glob("*/mined.jsonl")) and not any(folder.glob("*/vectors.*"))
 
 
 def _of_first_stage(
@@ -135,7 +143,7 @@ def _of_base(
         return opened[0].embed(texts, role)  # type: ignore[arg-type]
 
     try:
-        return _mined(shop, data, asked, embed, f"{base.fingerprint} {length}")  # type: ignore[arg-type]
+        return _mined(shop, data, asked, embed, _encoder(base, length))  # type: ignore[arg-type]
     finally:
         for model in opened:
             model.close()
@@ -143,12 +151,20 @@ def _of_base(
 
 def _mined(shop: Workshop, data: DataSet, asked: Mining, embed: Embed, encoder: str) -> DataSet:
     """Mine, or read what was mined before, and return ``data`` with it."""
-    key = hashlib.sha256(f"{data.fingerprint} {encoder}".encode()).hexdigest()
-    folder = shop.store.root / "mined" / key[:16]
+    folder = _folder(shop, data, encoder)
     found = mine(data, asked, folder, embed=embed, encoder=encoder, progress=shop.progress)
     for vectors in folder.glob("*/vectors.*"):  # as large as an index, and quickly made again
         vectors.unlink()
     return data.with_negatives(found.negatives)
+
+
+def _encoder(base: BaseModel, length: int) -> str:
+    return f"{base.fingerprint} {length}"
+
+
+def _folder(shop: Workshop, data: DataSet, encoder: str) -> Path:
+    key = hashlib.sha256(f"{data.fingerprint} {encoder}".encode()).hexdigest()
+    return shop.store.root / "mined" / key[:16]
 
 
 def _open(shop: Workshop, base: BaseModel, device: Device, length: int) -> ServedModel:

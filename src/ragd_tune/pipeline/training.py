@@ -13,7 +13,7 @@ from ragd_tune.errors import InterruptedRunError, TuneError, UsageError, WorkerE
 from ragd_tune.launch import axolotl
 from ragd_tune.pipeline.planning import Planned
 from ragd_tune.pipeline.workshop import Workshop
-from ragd_tune.plan import ModelFacts, TrainPlan, TrainResult
+from ragd_tune.plan import DEADLINE, ModelFacts, TrainPlan, TrainResult
 from ragd_tune.store import Manifest
 
 
@@ -49,7 +49,7 @@ def train(
     run = planned.plan.out.parent
     with alone(run):
         _ready(run, resume=resume, fresh=fresh)
-        worker.prepare(planned.plan, planned.rows)
+        worker.prepare(_told(planned), planned.rows)
         try:
             result = _result(shop, planned, run, python)
         except InterruptedRunError as error:
@@ -59,6 +59,12 @@ def train(
         made = commit(shop, planned, result, name=name)
         _finish(run)
     return made
+
+
+def _told(planned: Planned) -> TrainPlan:
+    """Return the plan as the worker gets it: it knows when its budget is over."""
+    plan, ends = planned.plan, planned.ends
+    return plan if ends is None else replace(plan, options={**plan.options, DEADLINE: ends})
 
 
 def _result(shop: Workshop, planned: Planned, run: Path, python: Path | None) -> TrainResult:
@@ -148,7 +154,7 @@ def provenance(planned: Planned, result: TrainResult) -> dict[str, object]:
 
 def replayable(plan: TrainPlan, result: TrainResult) -> TrainPlan:
     """Return the plan that takes exactly the steps that a run took which time or loss ended."""
-    options = {**plan.options, "max_steps": result.steps, "minutes": None}
+    options = {**plan.options, "max_steps": result.steps, "minutes": None, "budget": None}
     if "early_stop" in options:
         options["early_stop"] = False
     if result.schedule_steps > result.steps:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 
 from ragd_tune.errors import DataError, TrainingDivergedError
 from ragd_tune.objectives import Row, Rows, batches, contrasting
-from ragd_tune.plan import Emit, Estimate, Event, ModelFacts, Stop, TrainPlan, TrainResult
+from ragd_tune.plan import DEADLINE, Emit, Estimate, Event, ModelFacts, Stop, TrainPlan, TrainResult
 from ragd_tune.testing import fake_relevance
 from ragd_tune.testing.fake_math import State, softmax_loss
 from ragd_tune.testing.fake_model import (
@@ -191,6 +191,9 @@ def _batches(plan: TrainPlan, rows: Rows, step: int, total: int) -> Iterator[lis
 
 
 def _is_late(plan: TrainPlan, started: float) -> bool:
+    deadline = plan.options.get(DEADLINE)
+    if isinstance(deadline, float) and time.time() > deadline:
+        return True
     minutes = plan.options.get("minutes")
     return minutes is not None and time.perf_counter() - started > 60 * plan.number("minutes")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ragd_tune.plan import TrainPlan
 from ragd_tune.training import checkpoints
+from ragd_tune.training.bounds import has_budget
 
 if TYPE_CHECKING:
     from ragd_tune.training.job import Trainer
@@ -34,6 +35,14 @@ Curve = list[tuple[int, float]]
 def wanted(plan: TrainPlan) -> bool:
     """Say whether ``plan`` may end early: where its objective has that option, and it is set."""
     return bool(plan.options.get("early_stop", False))
+
+
+def keeps(plan: TrainPlan) -> bool:
+    """Say whether a run ends with the weights of its lowest held-out loss.
+
+    One that may end early does, and one that has a budget of time, unless the user wants the end.
+    """
+    return wanted(plan) or (has_budget(plan) and "early_stop" not in plan.options)
 
 
 def looks(plan: TrainPlan, steps: int) -> int:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from ragd_tune.errors import DataError
 from ragd_tune.objectives import Row, batches, contrasting
 from ragd_tune.plan import TrainPlan
+from ragd_tune.training.bounds import has_budget, is_timed, seconds_left
 
 SPARE = 0.1
 """Share of a time-bounded run that is kept free, so that its last step is inside the bound."""
@@ -79,27 +80,24 @@ def total_steps(
 ) -> int:
     """Return how many steps ``plan`` takes.
 
-    ``max_steps`` decides before ``minutes``, and that before ``epochs``. ``minutes`` needs the
-    measured ``seconds_per_step``, and ``ahead``: the seconds that pass before the first one.
+    ``max_steps`` decides before ``minutes``, and that before ``epochs``; a ``budget`` allows so
+    many ``epochs`` at the most. Time needs the measured ``seconds_per_step``, and ``ahead``: the
+    seconds that pass before the first one.
     """
     if plan.options["max_steps"] is not None:
         return plan.integer("max_steps")
-    if plan.options["minutes"] is None:
+    if not is_timed(plan):
         return course.steps(plan.number("epochs"))
     assert seconds_per_step is not None
-    seconds = plan.number("minutes") * 60 * (1 - SPARE) - ahead
-    return max(1, int(seconds / max(seconds_per_step, 1e-6)))
+    seconds = seconds_left(plan) * (1 - SPARE) - ahead
+    steps = max(1, int(seconds / max(seconds_per_step, 1e-6)))
+    return min(steps, course.steps(plan.number("epochs"))) if has_budget(plan) else steps
 
 
 def training_length(plan: TrainPlan) -> int:
     """Return how many tokens of a text training reads: fewer than the adapter does, if wanted."""
     wanted, whole = plan.options.get("training_length"), plan.integer("max_length")
     return min(wanted, whole) if isinstance(wanted, int) else whole
-
-
-def is_timed(plan: TrainPlan) -> bool:
-    """Say whether the number of steps depends on this machine's speed."""
-    return plan.options["max_steps"] is None and plan.options["minutes"] is not None
 
 
 def rate(step: int, *, steps: int, warmup: float, schedule: str) -> float:

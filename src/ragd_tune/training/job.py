@@ -13,9 +13,9 @@ from typing import Protocol
 
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import Emit, Estimate, Event, ModelFacts, Stop, TrainPlan, TrainResult
-from ragd_tune.training import best, checkpoints, memory
+from ragd_tune.training import best, bounds, checkpoints, memory
 from ragd_tune.training.checkpoints import Progress
-from ragd_tune.training.course import Course, dev_points, is_timed
+from ragd_tune.training.course import Course, dev_points
 
 LOSSES = 1000
 
@@ -73,6 +73,7 @@ class Job:
         self.progress = checkpoints.last(plan, self.trainer.restore) or Progress()
         self.resumed_from = start = self.progress.step
         self._seconds_before = self.progress.seconds
+        self._allowed = bounds.allowed(plan, resumed=start > 0)
         dev = Course.of(plan, self.rows.dev).epoch(0) if len(self.rows.dev) > 1 else []
         self._points, size = dev_points(self.steps, len(dev), best.looks(plan, self.steps))
         self._dev = dev[:size]
@@ -82,7 +83,7 @@ class Job:
         if start < self.steps:
             batches = Course.of(plan, self.rows.train).between(start, self.steps)
             self.trainer.run(batches, start=start, steps=self.horizon, done=self._after)
-        if best.wanted(plan):
+        if best.keeps(plan):
             self._go_back()
 
     def _go_back(self) -> None:
@@ -143,7 +144,7 @@ class Job:
         progress.step = step
         progress.rows_seen += rows
         self._rows_here += rows
-        over = is_timed(self.plan) and self.elapsed() >= self.plan.number("minutes") * 60
+        over = self._allowed is not None and self.elapsed() >= self._allowed
         if step in self._points:
             over |= self._look(step)
         if over or is_told(step, self.steps):
@@ -158,11 +159,11 @@ class Job:
         value, curve = self.trainer.held_out(self._dev), self.progress.dev_losses
         curve.append((step, value))
         self.emit(Event(type="dev", step=step, steps=self.steps, loss=value))
-        if not best.wanted(self.plan):
+        if not best.keeps(self.plan):
             return False
         if best.lowest(curve)[0] == step and step < self.steps:
             self._best.keep(step)
-        return best.is_over(curve)
+        return best.wanted(self.plan) and best.is_over(curve)
 
     def _is_due(self, step: int) -> bool:
         if step >= self.steps:

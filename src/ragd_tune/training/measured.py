@@ -10,7 +10,8 @@ from statistics import fmean
 from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import Emit, Estimate, Event, TrainPlan
 from ragd_tune.training import best, checkpoints, memory
-from ragd_tune.training.course import Course, cost, dev_points, is_timed, total_steps
+from ragd_tune.training.bounds import is_timed
+from ragd_tune.training.course import Course, cost, dev_points, total_steps
 from ragd_tune.training.job import Trainer
 
 SHARES = (0.5, 0.1, 0.9, 0.3, 0.7)

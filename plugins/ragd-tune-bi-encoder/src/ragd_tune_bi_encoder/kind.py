@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ragd_tune.errors import DataError
-from ragd_tune.kinds import Slot
+from ragd_tune.kinds import Recipe, Slot
 from ragd_tune_bi_encoder.defaults import OPTIONS, defaults
+from ragd_tune_bi_encoder.recipes import RECIPES
 
 if TYPE_CHECKING:
     from ragd_tune.data import DataSet
@@ -32,6 +33,7 @@ class BiEncoder:
     tunings: tuple[str, ...] = ("full", "lora", "map")
     default_base: str = "all-MiniLM-L6-v2"
     options: tuple[Option, ...] = OPTIONS
+    recipes: tuple[Recipe, ...] = RECIPES
     gate_metric: str = "ndcg@10"
     incumbent: str = "the base model"
 
