@@ -96,13 +96,13 @@ def test_scores_are_maxsim_and_what_libraries_print_is_no_answer(
 def test_a_call_that_hangs_is_ended_with_its_children_and_the_next_one_works(
     python: Path, model: Path, tmp_path: Path
 ) -> None:
-    with Ragatouille(python, tmp_path / "work", seconds=20) as engine:
+    with Ragatouille(python, tmp_path / "work", seconds=120) as engine:
         engine.scores(model, ["a"], ["a"])  # imports are done: what follows is the hanging alone
         engine.seconds = 2
         with pytest.raises(TuneError, match="no answer to 'scores' within 2 seconds"):
             engine.scores(model, ["hang"], ["a"])
         assert _until(lambda: not _running("open('started', 'w')"))
-        engine.seconds = 20
+        engine.seconds = 120
         assert engine.rerank(model, "a", ["a", "bb"]).tolist() == [1.0, 0.0]
 
 
@@ -117,7 +117,7 @@ def _running(words: str) -> list[int]:
     return found
 
 
-def _until(done: Callable[[], bool], seconds: float = 10) -> bool:
+def _until(done: Callable[[], bool], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if done():

@@ -91,7 +91,8 @@ def ragas(adapter: str, *, data: Path, as_json: bool, **given: Any) -> None:
     from ragd_tune.cli.progress import Progress
     from ragd_tune.evaluate.ragas import Judge
     from ragd_tune.pipeline import workshop
-    from ragd_tune.pipeline.ragas import Asked, rate
+    from ragd_tune.pipeline.ragas import rate
+    from ragd_tune.pipeline.ragas_answers import Asked
 
     judging = ("python", "url", "embedding_model", "allow_remote", "workers", "timeout", "silence")
     by = Judge(model=given.pop("model") or "", **{name: given.pop(name) for name in judging})
