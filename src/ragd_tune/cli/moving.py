@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ragd_tune.cli import gguf
+from ragd_tune.cli import gguf, onnx
 from ragd_tune.cli.output import show_json, size
 
 _PLACE = click.Path(path_type=Path)
@@ -19,15 +19,17 @@ _PLACE = click.Path(path_type=Path)
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["ragd-tune", "peft", "mlx", "folder", "stanford", "gguf"]),
+    type=click.Choice(["ragd-tune", "peft", "mlx", "folder", "stanford", "gguf", "onnx"]),
     default="ragd-tune",
     show_default=True,
     help="One archive; a folder for PEFT or mlx-lm; or the whole model, for sentence-transformers "
-    "and transformers (folder), ColBERT's programs (stanford), or llama.cpp and Ollama (gguf).",
+    "and transformers (folder), ColBERT's programs (stanford), llama.cpp and Ollama (gguf), or "
+    "onnxruntime (onnx).",
 )
 @click.option("--no-records", is_flag=True, help="Leave proofs and provenance out of an archive.")
 @click.option("--backend", help="Who writes a whole model; the best backend if not given.")
 @gguf.options
+@onnx.options
 def export(
     adapter: str,
     out: Path,
@@ -41,6 +43,11 @@ def export(
     from ragd_tune.store import Store
 
     gguf.check(format_, given)
+    onnx.check(format_, given)
+    graph = {name: given.pop(name) for name in onnx.NAMES}
+    if format_ == "onnx":
+        onnx.write(adapter, out, backend=backend, **graph)
+        return
     if format_ == "gguf":
         gguf.write(adapter, out, backend=backend, **given)
         return

@@ -11,6 +11,7 @@ from ragd_tune.kinds import Slot
 from ragd_tune.models import locate, resolve, space_id
 from ragd_tune.plan import BaseModel, Device
 from ragd_tune.registry import Registry, discover
+from ragd_tune.serve import onnx
 from ragd_tune.serve.embedder import Embedder
 from ragd_tune.serve.found import Found as Found
 from ragd_tune.serve.found import check_base
@@ -96,8 +97,9 @@ def load(
 ) -> Loaded:
     """Return the embedder, the reranker or the generator that an adapter is, by its kind.
 
-    ``ref`` is a name, an id or its first letters, or the folder of an adapter. Every file's hash
-    and the base's fingerprint are checked before anything is loaded.
+    ``ref`` is a name, an id or its first letters, or the folder of an adapter, or of an export to
+    ONNX (which is what it is: ``precision`` does not change it). Every file's hash and the base's
+    fingerprint are checked before anything is loaded.
 
     :param slot: what it has to be; anything that serves if None.
     :param home: the store's root; ``$RAGD_TUNE_HOME``, else ``~/.ragd/tune``.
@@ -111,6 +113,9 @@ def load(
     :raises UsageError: it is no such model, or has no such dimension.
     :raises NotInstalledError: its base, or a backend that loads it, is not here.
     """
+    exported = onnx.asked(ref, slot=slot, device=device, backend=backend)
+    if exported is not None:
+        return onnx.load(exported, dimension=dimension, lazy=lazy)
     store = Store(home)
     found = find(store, ref)
     registry = registry or discover()

@@ -35,10 +35,16 @@ def export(
         return model.export(format_, out)
     if isinstance(model, Generator):
         return export_lm(model.request, out, ollama=format_ == "ollama")
+    if format_ == "onnx" and isinstance(model, Encoder):
+        from ragd_tune_cpu.graph import write
+
+        return write(model.model, out, model.facts)
     return save(model.model, out, model.facts)
 
 
 def _formats(model: object) -> tuple[str, ...]:
     if isinstance(model, MultiEncoder):
         return ("folder", "stanford")
+    if isinstance(model, Encoder):
+        return ("folder", "onnx")
     return ("folder", "ollama") if isinstance(model, Generator) else ("folder",)

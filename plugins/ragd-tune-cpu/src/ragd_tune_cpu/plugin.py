@@ -116,7 +116,7 @@ def ragd_tune_rerank(model: Model, requests: Sequence[RerankRequest]) -> list[ND
 
 @hookimpl
 def ragd_tune_export(model: Model, format: str, out: Path) -> list[Path]:
-    """Write the format ``folder``, which sentence-transformers loads, or ``stanford`` (ColBERT)."""
+    """Write ``folder``, which sentence-transformers loads, ``onnx``, or ``stanford`` (ColBERT)."""
     from ragd_tune_cpu.export import export
 
     loaded = cast("Encoder | MultiEncoder | PairScorer | Generator", model)
