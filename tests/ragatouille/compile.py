@@ -6,6 +6,7 @@ Run by the interpreter of RAGatouille's environment. What is compiled lies under
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -30,6 +31,8 @@ def main() -> int:
     spec = find_spec("colbert")
     assert spec is not None
     assert spec.origin is not None
+    for lock in Path(os.environ["TORCH_EXTENSIONS_DIR"]).glob("*/lock"):
+        lock.unlink()  # left by a run that was ended; PyTorch would wait for it for ever
     root = Path(spec.origin).parent
     running = [
         subprocess.Popen([sys.executable, "-c", LOAD, f"{Path(one).name}_cpp", f"{root / one}.cpp"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ragd_tune.errors import NotInstalledError, TuneError, UsageError
-from ragd_tune.serve.ragatouille import Ragatouille
+from ragd_tune.serve.ragatouille import Ragatouille, ending
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell script")
 
@@ -104,6 +104,26 @@ def test_a_call_that_hangs_is_ended_with_its_children_and_the_next_one_works(
         assert _until(lambda: not _running("open('started', 'w')"))
         engine.seconds = 120
         assert engine.rerank(model, "a", ["a", "bb"]).tolist() == [1.0, 0.0]
+
+
+def test_what_was_ended_while_it_compiled_leaves_no_lock_that_the_next_one_waits_for(
+    python: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extensions = tmp_path / "extensions"
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(extensions))
+    others, stale = extensions / "others" / "lock", extensions / "stale" / "lock"
+    for lock, age in ((others, 60.0), (stale, 2 * ending.STALE)):
+        lock.parent.mkdir(parents=True)
+        lock.touch()
+        os.utime(lock, (time.time() - age,) * 2)
+    with Ragatouille(python, tmp_path / "work", seconds=120) as engine:
+        engine.scores(model, ["a"], ["a"])
+        assert not stale.exists()
+        mine = extensions / "mine" / "lock"
+        mine.parent.mkdir()
+        mine.touch()
+    assert not mine.exists()
+    assert others.exists()  # somebody else may be compiling
 
 
 def _running(words: str) -> list[int]:

@@ -6,9 +6,9 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn, Self
 import numpy as np
 
 from ragd_tune.errors import NotInstalledError, TuneError, UsageError
+from ragd_tune.serve.ragatouille import ending
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +46,7 @@ class Ragatouille:
         self.folder = folder
         self.seconds = seconds
         self._process: subprocess.Popen[str] | None = None
+        self._started = 0.0
         self._answers: queue.Queue[str] = queue.Queue()
 
     # -- what it can do -----------------------------------------------------------------------
@@ -163,6 +165,8 @@ class Ragatouille:
             return self._process
         self.folder.mkdir(parents=True, exist_ok=True)
         self._answers = queue.Queue()
+        self._started = time.time()
+        ending.unlock(self._extensions, until=self._started - ending.STALE)
         try:
             with self._log.open("w", encoding="utf-8") as log:
                 process = subprocess.Popen(
@@ -191,20 +195,23 @@ class Ragatouille:
         return own | {
             "HF_HUB_OFFLINE": "1",
             "PATH": os.pathsep.join([tools, own.get("PATH", "")]),
-            "TORCH_EXTENSIONS_DIR": own.get(
-                "TORCH_EXTENSIONS_DIR", str(self.folder.resolve() / "extensions")
-            ),
+            "TORCH_EXTENSIONS_DIR": str(self._extensions),
         }
+
+    @property
+    def _extensions(self) -> Path:
+        """Where compiled extensions are kept."""
+        own = os.environ.get("TORCH_EXTENSIONS_DIR")
+        return Path(own) if own else self.folder.resolve() / "extensions"
 
     def close(self) -> None:
         """End the process and everything that it started; a second call does nothing."""
         process, self._process = self._process, None
         if process is None:
             return
-        for one in (*_session(process.pid), process.pid):
-            with contextlib.suppress(OSError):
-                os.kill(one, _KILL)
+        ending.kill(process.pid)
         process.wait()
+        ending.unlock(self._extensions, since=self._started)
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -220,24 +227,6 @@ class Ragatouille:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has the one, and it kills
-
-
-def _session(leader: int) -> list[int]:
-    """Return the processes that a process started, and those that they did: they hold its pipes.
-
-    A group would not do: ninja gives each compiler a group of its own. Where there is no ``/proc``,
-    the answer is empty, and what is left ends by itself.
-    """
-    found = []
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            # pid (name) state parent group session …: the name may hold blanks and brackets
-            if int(place.read_text().rpartition(")")[2].split()[3]) == leader:
-                found.append(int(place.parent.name))
-    return found
 
 
 def _listen(pipe: IO[str], answers: queue.Queue[str]) -> None:
