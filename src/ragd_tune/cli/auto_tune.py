@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragd_tune import errors
-from ragd_tune.cli import flags
+from ragd_tune.cli import flags, precision
 from ragd_tune.cli.other import OPTIONS
 from ragd_tune.cli.output import duration, show_json, table
 from ragd_tune.cli.train import Kinds, _registry, defaults_by_tuning
@@ -51,6 +51,7 @@ COMMON: list[click.Parameter] = [
     click.Option(["--name"], help="Name of the adapter that --prove makes."),
     click.Option(["--config"], type=_PATH, help="YAML file with options; these stay as they are."),
     click.Option(["--strict"], is_flag=True, help="Leaked queries are an error in the proof."),
+    precision.OPTION,
     *OPTIONS,
     click.Option(["--python"], type=_PATH, help="Interpreter of the training processes."),
     click.Option(["--offline"], is_flag=True, help="Never ask a model hub."),
@@ -121,6 +122,7 @@ def _search(request: Request, parameters: dict[str, object]) -> Search:
     named = str(parameters["search"]).replace("-", "_").split(",")
     return Search(
         request=request,
+        precision=precision.wanted(parameters),
         trials=trials if isinstance(trials, int) else None,
         minutes=minutes if isinstance(minutes, float) else None,
         only=tuple(name.strip() for name in named if name.strip()),

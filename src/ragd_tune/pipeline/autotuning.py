@@ -89,7 +89,7 @@ def search(shop: Workshop, asked: Search, say: Say = lambda text: None) -> Found
         raise UsageError(f"{where}: bounds one training", mend="a search takes --minutes")
     count = judged(planned)
     axes = space(declared(shop.registry, planned.kind), planned.settings, asked.only)
-    folder = shop.store.runs / f"search-{_id(planned, axes)[:16]}"
+    folder = shop.store.runs / f"search-{_id(planned, asked, axes)[:16]}"
     with alone(folder, "making this very search"):
         study = Study(folder, axes, seed=planned.plan.seed)
         say(
@@ -124,11 +124,12 @@ def judged(planned: Planned) -> int:
     return count
 
 
-def _id(planned: Planned, axes: tuple[Axis, ...]) -> str:
+def _id(planned: Planned, asked: Search, axes: tuple[Axis, ...]) -> str:
     """Return what makes two searches the same: the plan by defaults, the judging, the space."""
     told = {
         "plan": planned.plan.id,
         "judging": {name: str(value) for name, value in planned.judging.items()},
+        "precision": asked.precision,
         "space": [axis.to_json() for axis in axes],
     }
     return hashlib.sha256(canonical(told)).hexdigest()

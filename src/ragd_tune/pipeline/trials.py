@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ragd_tune.autotune.attempts import Attempt, Proposal, best
 from ragd_tune.autotune.study import Study
+from ragd_tune.backends import Precision
 from ragd_tune.errors import InterruptedRunError, NotInstalledError, TuneError, UsageError
 from ragd_tune.options import Value
 from ragd_tune.pipeline.planning import Planned, Request, plan
@@ -40,6 +41,7 @@ class Search:
     trials: int | None = None
     minutes: float | None = None
     only: tuple[str, ...] = ()
+    precision: Precision = "auto"
 
     @property
     def most(self) -> int | None:
@@ -143,6 +145,7 @@ class Searching:
             base=planned.plan.base,
             options=planned.judging,
             named=self.shop.store,
+            precision=self.asked.precision,
         ).report
         own.store.remove(id_)  # twenty whole models would fill a disk
         return report.gate.after, report.gate.before, {one.id: one.after for one in report.queries}
