@@ -24,6 +24,7 @@ BASES = {
     "mlx": "py",
     "ragas": "torch",
     "ragatouille": "torch",
+    "ray": "py",
     "unsloth": "torch",
     "wheels": "demo",
     "proof": "py",

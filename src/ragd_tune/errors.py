@@ -109,3 +109,15 @@ class NoBackendError(NotInstalledError):
             mend=mend or 'pip install "ragd-tune[cpu]"',
         )
         self.refused = dict(refused)
+
+
+def from_json(raw: Mapping[str, str]) -> TuneError:
+    """Return the error that another process told by :meth:`TuneError.to_json`.
+
+    One of a class that is not of this module comes back as a :class:`WorkerError`.
+    """
+    found = globals().get(str(raw["error"]))
+    kind = found if isinstance(found, type) and issubclass(found, TuneError) else WorkerError
+    error = kind.__new__(kind)
+    TuneError.__init__(error, str(raw["message"]), mend=str(raw.get("mend", "")))
+    return error

@@ -29,11 +29,6 @@ from ragd_tune.plan import Estimate, Event, Stop, TrainPlan, TrainResult
 from ragd_tune.registry import Registry, discover
 
 RESULT = "result.json"
-_ERRORS = {
-    name: item
-    for name, item in vars(errors).items()
-    if isinstance(item, type) and issubclass(item, TuneError)
-}
 
 
 def prepare(plan: TrainPlan, rows: Rows) -> Path:
@@ -163,7 +158,7 @@ class _Reader:
     def take(self, line: bytes) -> None:
         raw = json.loads(line)
         if "error" in raw:
-            self.error = _error(raw)
+            self.error = errors.from_json(raw)
         elif "stopped" in raw:
             self.stopped = True
         elif "type" in raw:
@@ -184,13 +179,6 @@ class _Reader:
         if code != 0 or not path.is_file():
             raise _died(code, self.step, self.kept, self.folder)
         return TrainResult.from_json(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _error(raw: dict[str, str]) -> TuneError:
-    kind = _ERRORS.get(raw["error"], WorkerError)
-    error = kind.__new__(kind)
-    TuneError.__init__(error, raw["message"], mend=raw.get("mend", ""))
-    return error
 
 
 def _died(code: int, step: int, kept: int, folder: Path) -> WorkerError:

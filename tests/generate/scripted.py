@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -34,6 +34,7 @@ class Endpoint(ThreadingHTTPServer):
         self.headers: list[dict[str, str]] = []
         self.lock = threading.Lock()
         self.release = threading.Event()
+        self.wrong: list[str] = []
 
     @property
     def url(self) -> str:
@@ -64,11 +65,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         number = int(hashlib.sha256(prompt.encode()).hexdigest(), 16)
         fault = self.server.faults[number % len(self.server.faults)] if self.server.faults else ""
-        if first and fault and self._misbehave(fault, answer(prompt)):
+        good = answer(prompt, self.server.wrong)
+        if first and fault and self._misbehave(fault, good):
             return
         with self.server.lock:
             self.server.answered[prompt] += 1
-        self._say(answer(prompt))
+        self._say(good)
 
     def _misbehave(self, fault: str, good: str) -> bool:
         """Do what ``fault`` says; return whether anything was sent or cut."""
@@ -115,16 +117,22 @@ class Handler(BaseHTTPRequestHandler):
             pass  # the client left
 
 
-def answer(prompt: str) -> str:
-    """Return the good answer to a prompt: questions of its passage's words, or a verdict."""
+def answer(prompt: str, wrong: Sequence[str] = ()) -> str:
+    """Return the good answer to a prompt: questions of its passage's words, or a verdict.
+
+    Wrong passages are ``wrong``, else the passage's words the other way round.
+    """
     passage = re.search(r"<<<passage \w+\n(.*)\npassage", prompt, re.DOTALL)
     assert passage, prompt
     words = re.findall(r"[A-Za-z]{4,}", passage[1])
     if prompt.startswith("Question: "):
         return _quoting(prompt, passage[1])
     if prompt.startswith("Query: "):
-        said = "NO" if "unanswerable" in prompt else "YES"
-        return json.dumps({"answerable": said, "score": 8})
+        verdict = "NO" if "unanswerable" in prompt or "whatever" in passage[1] else "YES"
+        return json.dumps({"answerable": verdict, "score": 8})
+    if said := re.search(r"Write (\d+) passages", prompt):
+        turned = [f"{' '.join(reversed(words))}, whatever {n}" for n in range(int(said[1]))]
+        return json.dumps({"passages": list(wrong) or turned})
     count = int(re.search(r"Write (\d+)", prompt)[1])  # type: ignore[index]
     rows = [
         {

@@ -33,7 +33,7 @@ KINDS = {"bi-encoder", "cross-encoder", "colbert", "raft"}
 PACKAGES = ["ragd_tune", *PLUGINS.values()]
 EXTRAS = {
     *("all-kinds", "cpu", "demo", "mlx", "mlx-cuda", "unsloth"),
-    *("auto-tune", "documents", "mine", "png", "ragd"),
+    *("auto-tune", "documents", "mine", "png", "ragd", "ray"),
 }
 
 

@@ -23,7 +23,16 @@ _PATH = click.Path(path_type=Path)
 @click.option("--seed", default=0, show_default=True, help="Told to the language model.")
 @click.option("--force", is_flag=True, help="Replace what is at OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def raft(path: Path, out: Path, *, seed: int, force: bool, as_json: bool, **asked: Any) -> None:
+def raft(
+    path: Path,
+    out: Path,
+    *,
+    seed: int,
+    ray: str | None,
+    force: bool,
+    as_json: bool,
+    **asked: Any,
+) -> None:
     """Let a language model answer the questions of PATH from their passages; write it to OUT.
 
     Each answer gives its reason and quotes. A quote that is not in the passages word for word is
@@ -32,12 +41,17 @@ def raft(path: Path, out: Path, *, seed: int, force: bool, as_json: bool, **aske
     stopped run goes on where it was, and asks nothing twice.
     """
     from ragd_tune.cli.progress import Progress
+    from ragd_tune.data.cluster import clustered
     from ragd_tune.pipeline import workshop
     from ragd_tune.pipeline.answering import answer_data
 
-    with Progress(quiet=as_json) as progress:
-        shop = workshop(progress=progress.work)
-        made = answer_data(shop, path, out, asking_of(asked), seed=seed, force=force)
+    asking = asking_of(asked)
+    with (
+        Progress(quiet=as_json) as progress,
+        clustered(ray, allow_remote=asking.allow_remote) as cluster,
+    ):
+        shop = workshop(progress=progress.work, cluster=cluster)
+        made = answer_data(shop, path, out, asking, seed=seed, force=force)
     if as_json:
         show_json(made.to_json())
     else:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ragd_tune.cli.spread import on_cluster, to_others
+
 if TYPE_CHECKING:
     from ragd_tune.pipeline.asking import Asking
 
@@ -22,13 +24,14 @@ _FLAGS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
     click.option(
         "--model", help="Language model; the first that the endpoint offers if not given."
     ),
-    click.option("--allow-remote", is_flag=True, help="Let documents go to another machine."),
+    to_others,
+    on_cluster,
     click.option(
         "--workers",
         type=click.IntRange(1, 64),
         default=4,
         show_default=True,
-        help="Requests at a time.",
+        help="Requests at a time; of each machine with --ray.",
     ),
     click.option(
         "--timeout",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragd_tune import errors
+from ragd_tune.cli.spread import on_cluster, to_others
 
 if TYPE_CHECKING:
     from ragd_tune.auto import Done
@@ -33,7 +34,8 @@ _PATH = click.Path(path_type=Path)
     help="OpenAI-compatible address of the language model.",
 )
 @click.option("--model", help="Language model; the first that the endpoint offers if not given.")
-@click.option("--allow-remote", is_flag=True, help="Let documents go to another machine.")
+@to_others
+@on_cluster
 @click.option("--base", help="Base model; ragd's own embedder, else all-MiniLM-L6-v2.")
 @click.option("--tuning", metavar="lora|full", help="What to train; the kind's default.")
 @click.option("--minutes", metavar="X", help="Train for so long; a whole epoch if not given.")
@@ -55,6 +57,7 @@ def auto(
     endpoint: str,
     model: str | None,
     allow_remote: bool,
+    ray: str | None,
     base: str | None,
     tuning: str | None,
     minutes: str | None,
@@ -76,6 +79,7 @@ def auto(
     from ragd_tune.auto import Wish, run
     from ragd_tune.cli import hosted
     from ragd_tune.cli.progress import Progress
+    from ragd_tune.data.cluster import clustered
     from ragd_tune.pipeline import workshop
     from ragd_tune.pipeline.asking import Asking
     from ragd_tune.pipeline.generating import Generation
@@ -97,8 +101,11 @@ def auto(
         activate=not no_activate and not hosted.found(),
         name=name,
     )
-    with Progress(quiet=as_json) as progress:
-        shop = workshop(observe=progress, progress=progress.work)
+    with (
+        Progress(quiet=as_json) as progress,
+        clustered(ray, allow_remote=allow_remote) as cluster,
+    ):
+        shop = workshop(observe=progress, progress=progress.work, cluster=cluster)
         done = run(shop, wish, progress.say)
     if not as_json:
         tell(done)

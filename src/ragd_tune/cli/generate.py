@@ -61,6 +61,7 @@ def generate(
     recipes: tuple[str, ...],
     off: tuple[str, ...],
     offline: bool,
+    ray: str | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -73,6 +74,7 @@ def generate(
     was, and asks nothing twice.
     """
     from ragd_tune.cli.progress import Progress
+    from ragd_tune.data.cluster import clustered
     from ragd_tune.data.generate import RECIPES
     from ragd_tune.pipeline import workshop
     from ragd_tune.pipeline.asking import generate_with_model as by_model
@@ -91,8 +93,11 @@ def generate(
     )
     if not documents and given["index"] is None:
         raise click.UsageError("name documents, or ragd's index by --ragd-index")
-    with Progress(quiet=as_json) as progress:
-        shop = workshop(progress=progress.work)
+    with (
+        Progress(quiet=as_json) as progress,
+        clustered(ray, allow_remote=asking.allow_remote) as cluster,
+    ):
+        shop = workshop(progress=progress.work, cluster=cluster)
         made = by_model(shop, asked, asking) if generator == "llm" else generate_data(shop, asked)
     if as_json:
         show_json(made.to_json())

@@ -95,6 +95,7 @@ def _negatives(path: Path | None, parts: Parts, findings: Findings) -> None:
             qid = row.identity("query_id")
             _may_have_negatives(qid, parts)
             parts.negatives[qid] = _negative_ids(qid, row, parts, path, findings)
+            parts.written[qid] = _texts(row)
             parts.places.note("negatives", qid, path or "", row.line)
         except BadRow as bad:
             findings.bad_row(bad, path or "", row.line)
@@ -122,6 +123,14 @@ def _negative_ids(
         what = f"{min(wrong)!r} answers {qid!r} and is called a negative; left out"
         findings.warning("negative-is-relevant", what, path or "", row.line, "remove it here")
     return tuple(did for did in ids if did not in wrong)
+
+
+def _texts(row: Row) -> tuple[str, ...]:
+    """Return negatives that stand in no corpus."""
+    given = row.values.get("written", [])
+    if not isinstance(given, list) or not all(isinstance(t, str) and t.strip() for t in given):
+        raise BadRow("wrong-type", "'written' is no list of texts", "write a list of passages")
+    return tuple(given)
 
 
 def _scored(path: Path | None, parts: Parts, findings: Findings) -> None:

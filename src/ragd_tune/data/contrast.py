@@ -71,8 +71,12 @@ def _split(data: DataSet, split: str, keys: Mapping[str, str], negatives: int) -
 def _negatives(
     data: DataSet, query: Query, keys: Mapping[str, str], relevant: set[str], count: int
 ) -> _Negatives:
-    """Return the first ``count`` negatives of ``query`` that are no positives, each text once."""
-    found: dict[str, str] = {}
+    """Return the first ``count`` negatives of ``query`` that are no positives, each text once.
+
+    Written ones come first: there are few, and somebody wanted them.
+    """
+    written = data.written.get(query.id, ())[:count]
+    found = {f"written/{query.id}/{number}": text for number, text in enumerate(written)}
     for did in data.negatives.get(query.id, ()):
         if len(found) == count:
             break

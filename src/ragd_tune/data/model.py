@@ -97,6 +97,7 @@ def _digest(
     queries: Mapping[str, Query],
     qrels: Qrels,
     negatives: Mapping[str, tuple[str, ...]],
+    written: Mapping[str, tuple[str, ...]],
     scored: tuple[ScoredPair, ...],
 ) -> str:
     """Return the sha256 of the content as sorted JSON lines: no order, paths or packing in it."""
@@ -114,6 +115,8 @@ def _digest(
             feed("r", split, qid, sorted((did, float(score)) for did, score in found.items()))
     for qid, dids in sorted(negatives.items()):
         feed("n", qid, dids)
+    for qid, texts in sorted(written.items()):
+        feed("w", qid, texts)
     for pair in sorted(scored):
         feed("s", pair.split, pair.text1, pair.text2, float(pair.score))
     return sha.hexdigest()
@@ -126,6 +129,8 @@ class DataSet:
     Build it with :meth:`of`, which computes ``fingerprint``: the sha256 of the content, the same
     for any order of rows, packing or folder. ``qrels`` holds the splits that are not empty,
     relevant documents only. ``negatives`` are ordered as given (hardest first, by habit).
+    ``written`` are texts of further negatives that stand in no corpus: a language model's, say.
+    They are trained on, and no search and no proof sees them.
     ``about`` is what ``dataset.json`` says of the origin; ``notes`` is what reading found.
     """
 
@@ -134,6 +139,7 @@ class DataSet:
     qrels: Qrels
     fingerprint: str
     negatives: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scored: tuple[ScoredPair, ...] = ()
     source: Path = field(default=Path(), compare=False)
     about: Mapping[str, object] = field(default_factory=dict, compare=False)
@@ -148,6 +154,7 @@ class DataSet:
         queries: Mapping[str, Query],
         qrels: Qrels,
         negatives: Mapping[str, tuple[str, ...]] | None = None,
+        written: Mapping[str, tuple[str, ...]] | None = None,
         scored: tuple[ScoredPair, ...] = (),
         source: Path | str = Path(),
         about: Mapping[str, object] | None = None,
@@ -157,13 +164,15 @@ class DataSet:
         """Freeze the parts and compute the fingerprint; empty splits and lists are left out."""
         kept = {split: dict(rows) for split, rows in qrels.items() if rows}
         kept_negatives = {qid: dids for qid, dids in (negatives or {}).items() if dids}
+        kept_written = {qid: texts for qid, texts in (written or {}).items() if texts}
         return cls(
             corpus=dict(corpus),
             queries=dict(queries),
             qrels=kept,
             negatives=kept_negatives,
+            written=kept_written,
             scored=scored,
-            fingerprint=_digest(corpus, queries, kept, kept_negatives, scored),
+            fingerprint=_digest(corpus, queries, kept, kept_negatives, kept_written, scored),
             source=Path(source),
             about=dict(about or {}),
             notes=notes,
@@ -177,6 +186,7 @@ class DataSet:
             queries=self.queries,
             qrels=qrels,
             negatives=self.negatives,
+            written=self.written,
             scored=self.scored,
         )
         return replace(
@@ -194,6 +204,7 @@ class DataSet:
             queries=self.queries,
             qrels=self.qrels,
             negatives=negatives,
+            written=self.written,
             scored=self.scored,
         )
         return replace(

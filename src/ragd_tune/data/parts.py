@@ -23,6 +23,7 @@ class Parts:
     queries: dict[str, Query] = field(default_factory=dict)
     qrels: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     negatives: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    written: dict[str, tuple[str, ...]] = field(default_factory=dict)
     scored: list[ScoredPair] = field(default_factory=list)
     places: Places = field(default_factory=Places)
 

@@ -50,6 +50,7 @@ def read(path: Path | str, *, seed: int = 0, dev: float = DEV, test: float = TES
         queries=parts.queries,
         qrels=parts.qrels,
         negatives=parts.negatives,
+        written=parts.written,
         scored=tuple(parts.scored),
         source=path,
         about=about,

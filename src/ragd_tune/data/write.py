@@ -131,13 +131,19 @@ def _tables(data: DataSet) -> dict[str, Sequence[Mapping[str, object]]]:
             for query in data.queries.values()
         ],
         "negatives.jsonl": [
-            {"query_id": qid, "negatives": list(dids)} for qid, dids in data.negatives.items()
+            {"query_id": qid, "negatives": list(data.negatives.get(qid, ())), **_texts(data, qid)}
+            for qid in {**data.negatives, **data.written}
         ],
         "scored.jsonl": [
             {"text1": pair.text1, "text2": pair.text2, "score": pair.score, "split": pair.split}
             for pair in data.scored
         ],
     }
+
+
+def _texts(data: DataSet, qid: str) -> dict[str, object]:
+    written = data.written.get(qid)
+    return {"written": list(written)} if written else {}
 
 
 def _filled(**values: str) -> dict[str, object]:

@@ -82,6 +82,19 @@ class TopK:
             kept[rows] = _smallest(np.concatenate([self._keys[rows], keys], axis=1), self._k)
         self._keys = kept
 
+    def found(self) -> NDArray[np.uint64]:
+        """Return the ranking so far in the form that :meth:`take` takes: (n, min(k, m))."""
+        return self._keys
+
+    def take(self, found: NDArray[np.uint64], size: int) -> None:
+        """Add what another search of the same queries :meth:`found` in the next ``size`` documents.
+
+        That is what :meth:`add` would have found in them.
+        """
+        moved = found + np.uint64(self._seen)
+        self._seen += size
+        self._keys = _smallest(np.concatenate([self._keys, moved], axis=1), self._k)
+
     def result(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return scores and document indices, both (n, min(k, m)), the best first."""
         keys = np.sort(self._keys, axis=1)

@@ -82,6 +82,7 @@ def answer_data(
         judged=asking.judged,
         workers=asking.workers,
         budget=asking.budget,
+        cluster=shop.cluster,
         progress=shop.progress,
     )
     if not answered.examples:

@@ -11,12 +11,10 @@ from ragd_tune.data.generate.model import Question
 from ragd_tune.data.generate.model_made import generate_by_model, judge
 from ragd_tune.data.generate.prompts import prompt_id
 from ragd_tune.data.llm import Budget, Endpoint, EndpointError, Outcome
-from ragd_tune.data.llm.endpoint import DEFAULT
+from ragd_tune.data.llm.endpoint import DEFAULT, KEY
 from ragd_tune.errors import DataError, NotInstalledError
 from ragd_tune.pipeline.generating import Generated, Generation, Judge, finish, read_passages
 from ragd_tune.pipeline.workshop import Workshop
-
-KEY = "RAGD_TUNE_API_KEY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +97,7 @@ def generate_with_model(shop: Workshop, asked: Generation, asking: Asking) -> Ge
         per_chunk=asked.per_chunk,
         workers=asking.workers,
         budget=asking.budget,
+        cluster=shop.cluster,
         progress=shop.progress,
     )
     notes += _notes(told, len(chunks))
@@ -148,6 +147,7 @@ def _judge(
             shop.store.runs / "asking",
             workers=asking.workers,
             budget=asking.budget,
+            cluster=shop.cluster,
             progress=shop.progress,
         )
         return scored, why

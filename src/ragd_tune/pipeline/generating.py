@@ -216,11 +216,11 @@ def _round_trip(
 def embedding(shop: Workshop, base: str, *, offline: bool | None = None) -> Iterator[Embed]:
     """Yield a function that embeds texts by ``base``; the model is in memory inside the block.
 
+    On a cluster it is in the memory of the workers, while they embed.
+
     :raises NotInstalledError: the base, or a backend that loads it, is not here.
     """
-    from ragd_tune.pipeline.mining import embed_with
-    from ragd_tune.serve.load import load_base
+    from ragd_tune.pipeline.mining import embedder_of, embedding_by
 
-    root = shop.store.root
-    with load_base(base, home=root, registry=shop.registry, offline=offline) as embedder:
-        yield embed_with(embedder)
+    with embedder_of(shop, base, offline=offline) as embedder:
+        yield embedding_by(shop, embedder, offline=offline)

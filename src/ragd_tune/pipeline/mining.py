@@ -13,7 +13,7 @@ from ragd_tune.data.mine import Mined, Mining, mine
 from ragd_tune.data.mine.tables import tables_of, teacher_rows
 from ragd_tune.data.write import must_be_free
 from ragd_tune.errors import UsageError
-from ragd_tune.pipeline.teaching import scores_by, teaching
+from ragd_tune.pipeline.teaching import scores_by, spread_teacher, teaching
 from ragd_tune.pipeline.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ragd_tune.data.generate.roundtrip import Embed
+    from ragd_tune.data.llm import Endpoint
+    from ragd_tune.data.mine.writing import Written
+    from ragd_tune.pipeline.asking import Asking
     from ragd_tune.serve.embedder import Embedder
 
 RETRIEVERS = ("bm25", "dense")
@@ -33,6 +36,15 @@ class MinedSet:
     data: DataSet
     mined: Mined
     scored_by: str
+    written: Written | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """Let a language model write ``count`` further negatives for each query."""
+
+    asking: Asking
+    count: int = 1
 
 
 def mine_data(
@@ -44,25 +56,77 @@ def mine_data(
     base: str,
     adapter: str | None = None,
     teacher: str | None = None,
+    writing: Writing | None = None,
     offline: bool | None = None,
     force: bool = False,
 ) -> MinedSet:
     """Mine negatives for the data set at ``path``, and write it with them to ``out``.
 
     Vectors are the base's, or an ``adapter``'s (a name or id of the store). Scores are theirs, or
-    those of a ``teacher`` (see :func:`ragd_tune.pipeline.teaching.teaching`). Unfinished work is
-    kept under the store's ``runs`` and gone on with.
+    those of a ``teacher`` (see :func:`ragd_tune.pipeline.teaching.teaching`). With ``writing``, a
+    language model adds passages of its own. Unfinished work is kept under the store's ``runs`` and
+    gone on with.
 
     :raises UsageError: ``out`` is there already, a retriever is unknown, or the teacher is none.
-    :raises NotInstalledError: bm25s, the base, the teacher, or a backend for them is not here.
+    :raises NotInstalledError: bm25s, the base, the teacher, or a backend for them is not here; or
+        no language model answers.
+    :raises EndpointError: it refuses, or is gone in the middle.
     """
     unknown = sorted(set(asked.retrievers) - set(RETRIEVERS))
     if unknown or not asked.retrievers:
         raise UsageError(f"there is no retriever {unknown[:1]}", mend="use bm25, dense or both")
     must_be_free(out, force)
     data = read(path)
+    endpoint = writing and _connected(writing)
     mined, by = _mined(shop, data, asked, base, adapter, teacher, offline=offline)
-    return _written(data, path, out, asked, mined, by, force=force)
+    written = None
+    if writing and endpoint:
+        written = _by_model(shop, data, asked, writing, endpoint, base, adapter, offline=offline)
+    return _saved(data, path, out, asked, mined, written, by, force=force)
+
+
+def _connected(writing: Writing) -> Endpoint:
+    from ragd_tune.pipeline.asking import connect
+
+    return connect(writing.asking, seed=0)
+
+
+def _by_model(
+    shop: Workshop,
+    data: DataSet,
+    asked: Mining,
+    writing: Writing,
+    endpoint: Endpoint,
+    base: str,
+    adapter: str | None,
+    *,
+    offline: bool | None,
+) -> Written:
+    from ragd_tune.data.llm import Keeper
+    from ragd_tune.data.mine.writing import write_wrong
+
+    keeper = Keeper(
+        endpoint=endpoint,
+        folder=shop.store.runs / "asking",
+        workers=writing.asking.workers,
+        budget=writing.asking.budget,
+        cluster=shop.cluster,
+        progress=shop.progress,
+    )
+    with ExitStack() as open_:
+        embed = None
+        if "dense" in asked.retrievers and asked.margin is not None:
+            embedder = open_.enter_context(embedder_of(shop, base, adapter, offline=offline))
+            embed = embedding_by(shop, embedder, adapter, offline=offline)
+        return write_wrong(
+            data,
+            keeper,
+            count=writing.count,
+            splits=asked.splits,
+            judged=writing.asking.judged,
+            embed=embed,
+            margin=asked.margin,
+        )
 
 
 def _mined(
@@ -80,15 +144,18 @@ def _mined(
     with ExitStack() as open_:
         given: dict[str, Any] = {}
         if "dense" in asked.retrievers:
-            embedder = open_.enter_context(_encoder(shop, base, adapter, offline=offline))
-            given |= {"embed": embed_with(embedder), "encoder": embedder.id}
+            embedder = open_.enter_context(embedder_of(shop, base, adapter, offline=offline))
+            embed = embedding_by(shop, embedder, adapter, offline=offline)
+            given |= {"embed": embed, "encoder": embedder.id}
             by = embedder.model_name
         if teacher is not None:
             reranker = open_.enter_context(teaching(shop, teacher, offline=offline))
-            given |= {"rescore": scores_by(reranker), "teacher": reranker.id}
+            rescore = spread_teacher(shop, reranker, offline=offline) or scores_by(reranker)
+            given |= {"rescore": rescore, "teacher": reranker.id}
             by = reranker.model_name
         folder = shop.store.runs / "mining"
-        return mine(data, asked, folder, progress=shop.progress, **given), by
+        cluster, progress = shop.cluster, shop.progress
+        return mine(data, asked, folder, cluster=cluster, progress=progress, **given), by
 
 
 def embed_with(embedder: Embedder) -> Embed:
@@ -103,29 +170,49 @@ def embed_with(embedder: Embedder) -> Embed:
     return embed
 
 
+def embedding_by(
+    shop: Workshop, embedder: Embedder, adapter: str | None = None, *, offline: bool | None
+) -> Embed:
+    """Return a function that embeds by ``embedder``: here, or by its like on the shop's cluster."""
+    if shop.cluster is None:
+        return embed_with(embedder)
+    from ragd_tune.pipeline.spreading import Model, SpreadEmbed
+
+    name = adapter or embedder.model_name
+    model = Model(
+        name=str(Path(name).resolve()) if Path(name).is_dir() else name,
+        id=embedder.id,
+        home=str(shop.store.root),
+        adapter=adapter is not None,
+        offline=offline,
+    )
+    return SpreadEmbed(shop.cluster, model)
+
+
 @contextmanager
-def _encoder(
-    shop: Workshop, base: str, adapter: str | None, *, offline: bool | None
+def embedder_of(
+    shop: Workshop, base: str, adapter: str | None = None, *, offline: bool | None
 ) -> Iterator[Embedder]:
+    """Yield the embedder of ``base``, or that of an ``adapter``; for a cluster it is not loaded."""
     from ragd_tune.serve.load import load, load_base
 
-    home = shop.store.root
+    home, lazy = shop.store.root, shop.cluster is not None
+    given: dict[str, Any] = {"home": home, "registry": shop.registry, "lazy": lazy}
     if adapter is None:
-        embedder = load_base(base, home=home, registry=shop.registry, offline=offline)
+        embedder = load_base(base, offline=offline, **given)
     else:
-        embedder = load(
-            adapter, slot="embedder", home=home, registry=shop.registry, offline=offline
-        )
+        embedder = load(adapter, slot="embedder", offline=offline, **given)
     with embedder:
         yield embedder
 
 
-def _written(
+def _saved(
     data: DataSet,
     path: Path,
     out: Path,
     asked: Mining,
     mined: Mined,
+    written: Written | None,
     by: str,
     *,
     force: bool,
@@ -135,6 +222,7 @@ def _written(
         queries=data.queries,
         qrels=data.qrels,
         negatives={**data.negatives, **mined.negatives},
+        written={**data.written, **(written.texts if written else {})},
         scored=data.scored,
         source=data.source,
     )
@@ -146,9 +234,10 @@ def _written(
             "margin": asked.margin,
             "depth": asked.depth,
             **mined.to_json(),
+            **({"written": written.to_json()} if written else {}),
         },
     }
     tables = {**tables_of(path), "teacher.jsonl": teacher_rows(mined.teacher, by)}
     out.parent.mkdir(parents=True, exist_ok=True)
     write(replace(made, about=told), out, force=force, tables=tables)
-    return MinedSet(data=read(out), mined=mined, scored_by=by)
+    return MinedSet(data=read(out), mined=mined, scored_by=by, written=written)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragd_tune.errors import NotInstalledError, StoreError, UsageError
@@ -16,19 +17,50 @@ if TYPE_CHECKING:
 
 @contextmanager
 def teaching(shop: Workshop, name: str, *, offline: bool | None) -> Iterator[Reranker]:
-    """Yield the reranker ``name``, loaded: an adapter of the store, else a base that is one.
+    """Yield the reranker ``name``: an adapter of the store, else a base that is one.
+
+    It is loaded, unless its work is done on a cluster.
 
     :raises UsageError: it is no reranker, or one whose head was never trained.
     :raises NotInstalledError: there is no such adapter and no such base, or nothing loads it here.
     """
-    teacher = _adapter(shop, name, offline=offline) or _base(shop, name, offline=offline)
-    with teacher:
-        if teacher.facts.settings.get("untrained_head"):
-            raise UsageError(
-                f"{name} has no trained head: its scores would be chance",
-                mend="name a reranker, as an adapter of `ragd-tune train cross-encoder`",
-            )
+    with find_teacher(shop, name, offline=offline) as teacher:
+        if shop.cluster is None:
+            must_be_trained(teacher, name)
         yield teacher
+
+
+def find_teacher(shop: Workshop, name: str, *, offline: bool | None) -> Reranker:
+    """Return the reranker ``name``; raises what :func:`teaching` does."""
+    return _adapter(shop, name, offline=offline) or _base(shop, name, offline=offline)
+
+
+def must_be_trained(teacher: Reranker, name: str) -> None:
+    """Load a reranker, and refuse one whose head was never trained.
+
+    :raises UsageError: it is such a one.
+    """
+    if teacher.facts.settings.get("untrained_head"):
+        raise UsageError(
+            f"{name} has no trained head: its scores would be chance",
+            mend="name a reranker, as an adapter of `ragd-tune train cross-encoder`",
+        )
+
+
+def spread_teacher(shop: Workshop, teacher: Reranker, *, offline: bool | None) -> Rescore | None:
+    """Return the like of ``teacher`` on the shop's cluster; None where there is no cluster."""
+    if shop.cluster is None:
+        return None
+    from ragd_tune.pipeline.spreading import Model, SpreadTeacher
+
+    name = teacher.model_name
+    model = Model(
+        name=str(Path(name).resolve()) if Path(name).is_dir() else name,
+        id=teacher.id,
+        home=str(shop.store.root),
+        offline=offline,
+    )
+    return SpreadTeacher(shop.cluster, model)
 
 
 def scores_by(teacher: Reranker) -> Rescore:
@@ -48,7 +80,12 @@ def _adapter(shop: Workshop, name: str, *, offline: bool | None) -> Reranker | N
     except StoreError:
         return None
     return load(
-        name, slot="reranker", home=shop.store.root, registry=shop.registry, offline=offline
+        name,
+        slot="reranker",
+        home=shop.store.root,
+        registry=shop.registry,
+        offline=offline,
+        lazy=shop.cluster is not None,
     )
 
 

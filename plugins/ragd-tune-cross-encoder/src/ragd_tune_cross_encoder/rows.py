@@ -131,7 +131,8 @@ class _Maker:
         self, query: Query, barred: set[str], wanted: int, draw: random.Random
     ) -> list[str]:
         """Return the texts of up to ``wanted`` passages that are no answer, each text once."""
-        found: dict[str, str] = {}
+        written = self.data.written.get(query.id, ())[:wanted]
+        found = dict(zip(written, written, strict=True))
         own = self.data.negatives.get(query.id, ())[: self.recipe.depth]
         if self.recipe.drawn:
             own = tuple(draw.sample(own, len(own)))

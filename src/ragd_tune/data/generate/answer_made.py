@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ragd_tune.data.generate.answers import (
     REASONS,
@@ -22,6 +23,9 @@ from ragd_tune.data.generate.model_made import LEAST_SCORE
 from ragd_tune.data.generate.prompts import JUDGE_SCHEMA, verdict_in
 from ragd_tune.data.llm import Budget, Endpoint, Job, Keeper, Outcome
 from ragd_tune.data.raft import Example
+
+if TYPE_CHECKING:
+    from ragd_tune.data.cluster import Cluster
 
 Progress = Callable[[str, float], None]
 
@@ -51,6 +55,7 @@ def answer_by_model(
     judged: bool = True,
     workers: int = 4,
     budget: Budget = Budget(),  # noqa: B008 - frozen
+    cluster: Cluster | None = None,
     progress: Progress = lambda text, done: None,
 ) -> Answered:
     """Return the examples that the model's answers make, and why the others were dropped.
@@ -61,7 +66,12 @@ def answer_by_model(
     :raises EndpointError: the endpoint refuses or is gone; what came is kept.
     """
     keeper = Keeper(
-        endpoint=endpoint, folder=folder, workers=workers, budget=budget, progress=progress
+        endpoint=endpoint,
+        folder=folder,
+        workers=workers,
+        budget=budget,
+        cluster=cluster,
+        progress=progress,
     )
     jobs = {
         qid: Job(

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ragd_tune.data.chunk import Chunk
 from ragd_tune.data.generate.model import Question
@@ -23,6 +24,9 @@ from ragd_tune.data.generate.prompts import (
 from ragd_tune.data.generate.recipes import drawn
 from ragd_tune.data.llm import Budget, Endpoint, Job, Keeper, Outcome
 
+if TYPE_CHECKING:
+    from ragd_tune.data.cluster import Cluster
+
 LEAST_SCORE = 6
 """Of a judge's 1 to 10; below, a question is dropped."""
 
@@ -37,6 +41,7 @@ def generate_by_model(
     per_chunk: int,
     workers: int = 4,
     budget: Budget = Budget(),  # noqa: B008 - frozen
+    cluster: Cluster | None = None,
     progress: Progress = lambda text, done: None,
 ) -> tuple[list[Question], Outcome]:
     """Return the questions that the model wrote, in the order of ``chunks``, and what it took.
@@ -51,7 +56,12 @@ def generate_by_model(
         for one in chunks
     }
     keeper = Keeper(
-        endpoint=endpoint, folder=folder, workers=workers, budget=budget, progress=progress
+        endpoint=endpoint,
+        folder=folder,
+        workers=workers,
+        budget=budget,
+        cluster=cluster,
+        progress=progress,
     )
     on = [_settings(keeper), per_chunk, [chunk.place() for chunk in chunks]]
     digest = _digest(on, [chunk.text for chunk in chunks])
@@ -91,6 +101,7 @@ def judge(
     *,
     workers: int = 4,
     budget: Budget = Budget(),  # noqa: B008 - frozen
+    cluster: Cluster | None = None,
     progress: Progress = lambda text, done: None,
 ) -> tuple[list[Question], dict[int, str], Outcome]:
     """Return the questions with a judge's scores, those to drop with the reason, and what it took.
@@ -104,7 +115,14 @@ def judge(
         key: Job(key=key, messages=ask_judge(known[one.chunk], one.text), schema=JUDGE_SCHEMA)
         for key, one in zip(keys, questions, strict=True)
     }
-    keeper = Keeper(endpoint=cold, folder=folder, workers=workers, budget=budget, progress=progress)
+    keeper = Keeper(
+        endpoint=cold,
+        folder=folder,
+        workers=workers,
+        budget=budget,
+        cluster=cluster,
+        progress=progress,
+    )
     found, outcome = keeper.ask("judge", _digest([_settings(keeper)], []), jobs, verdict_in)
     verdicts = [found.get(key) for key in keys]
     scored, dropped = [], {}

@@ -88,7 +88,16 @@ def ask_for(chunk: Chunk, styles: Sequence[str]) -> list[dict[str, str]]:
 
 def ask_judge(chunk: Chunk, question: str) -> list[dict[str, str]]:
     """Return the messages that ask whether ``chunk`` answers ``question``."""
-    asked = f"Query: {json.dumps(question, ensure_ascii=False)}\n\n{fenced(chunk)}"
+    return _judging(fenced(chunk), question)
+
+
+def ask_judge_of(passage: str, question: str) -> list[dict[str, str]]:
+    """Return the messages that ask whether ``passage``, a text, answers ``question``."""
+    return _judging(fence(passage), question)
+
+
+def _judging(passage: str, question: str) -> list[dict[str, str]]:
+    asked = f"Query: {json.dumps(question, ensure_ascii=False)}\n\n{passage}"
     return [{"role": "system", "content": _JUDGE}, {"role": "user", "content": asked}]
 
 

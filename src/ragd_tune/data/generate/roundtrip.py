@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ragd_tune.data.blocks import embedded
 from ragd_tune.data.chunk import Chunk
 from ragd_tune.data.generate.model import Question
 
@@ -23,7 +24,6 @@ FLAT = 0.02
 everything, and so nothing."""
 _FEW = 200
 """Passages below which neither says much: every question finds its passage among 50 of 100."""
-_BLOCK = 1024
 
 
 def unfit(
@@ -38,16 +38,19 @@ def unfit(
 
     ``depth`` shrinks with a small corpus to a quarter of it.
     """
+    import numpy as np
+
     from ragd_tune.evaluate.search import TopK
 
     if not questions:
         return {}
-    asked = embed([one.text for one in questions], "query")
+    asked = np.concatenate([*embedded(embed, [one.text for one in questions], "query")])
     depth = max(1, min(depth, len(chunks) // 4)) if len(chunks) < _FEW else depth
-    search = TopK(asked, depth)
-    for start in range(0, len(chunks), _BLOCK):
-        progress("round trip", start / len(chunks))
-        search.add(embed([one.passage for one in chunks[start : start + _BLOCK]], "document"))
+    search, seen = TopK(asked, depth), 0
+    for made in embedded(embed, [one.passage for one in chunks], "document"):
+        progress("round trip", seen / len(chunks))
+        search.add(made)
+        seen += len(made)
     scores, found = search.result()
     places = {chunk.id: number for number, chunk in enumerate(chunks)}
     dropped: dict[int, str] = {}

@@ -21,6 +21,8 @@ from ragd_tune.errors import TuneError
 
 DEFAULT = "http://localhost:11434/v1"
 """Ollama's."""
+KEY = "RAGD_TUNE_API_KEY"
+"""The environment variable that the key comes from: no list of processes shows it."""
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _LONGEST_WAIT = 60.0
 

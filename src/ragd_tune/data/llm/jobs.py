@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from ragd_tune.data.journal import Journal
 from ragd_tune.data.llm.endpoint import Endpoint, EndpointError, Messages
 
-Parsed = TypeVar("Parsed")
+Parse = Callable[[str], Sequence[object] | Mapping[str, object] | None]
+"""An answer to what it says; None where that cannot be read."""
 
 MOST_FAILURES = 8
 """Requests in a row that may fail before the endpoint is given up."""
@@ -44,6 +44,8 @@ class Outcome:
     unusable: int = 0
     failed: list[str] = field(default_factory=list)
     stopped: str = ""
+    in_a_row: int = 0
+    """Failures since the last answer."""
 
     def to_json(self) -> dict[str, object]:
         """Return a JSON-shaped copy."""
@@ -61,7 +63,7 @@ def ask_all(
     endpoint: Endpoint,
     jobs: Sequence[Job],
     journal: Journal,
-    parse: Callable[[str], Sequence[object] | Mapping[str, object] | None],
+    parse: Parse,
     *,
     workers: int = 4,
     budget: Budget = Budget(),
@@ -78,9 +80,8 @@ def ask_all(
     """
     told = Outcome(known=sum(job.key in journal for job in jobs))
     left = [job for job in jobs if job.key not in journal]
-    clock = _Clock(budget, len(left))
-    failures = 0
-    pending: dict[Future[tuple[object, str, int]], Job] = {}
+    clock = Clock(budget, len(left))
+    pending: dict[Future[Answered], Job] = {}
     queue = iter(left)
     with ThreadPoolExecutor(max_workers=workers) as pool:
         try:
@@ -92,7 +93,8 @@ def ask_all(
                     break
                 done, _ = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
-                    failures = _take(future, pending.pop(future), journal, told, failures)
+                    del pending[future]
+                    take(future.result(), journal, told)
                 progress(clock.say(told), (told.known + told.asked) / max(1, len(jobs)))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -104,51 +106,68 @@ def _submit(
     pool: ThreadPoolExecutor,
     queue: Iterator[Job],
     endpoint: Endpoint,
-    parse: Callable[[str], object],
+    parse: Parse,
     room: int,
-) -> dict[Future[tuple[object, str, int]], Job]:
+) -> dict[Future[Answered], Job]:
     made = {}
     for _, job in zip(range(room), queue, strict=False):
-        made[pool.submit(_ask, endpoint, job, parse)] = job
+        made[pool.submit(ask_one, endpoint, job, parse)] = job
     return made
 
 
-def _ask(endpoint: Endpoint, job: Job, parse: Callable[[str], object]) -> tuple[object, str, int]:
-    """Return what was parsed, the answer where nothing could be, and the tokens."""
-    answer = endpoint.ask(job.messages, schema=job.schema)
-    made, tokens = parse(answer.text), answer.tokens
-    if made is None:
-        more = {"role": "user", "content": "Answer with the JSON object only, as described."}
-        said = {"role": "assistant", "content": answer.text[:2000]}
-        answer = endpoint.ask([*job.messages, said, more], schema=job.schema)
-        made, tokens = parse(answer.text), tokens + answer.tokens
-    return made, "" if made is not None else answer.text[:500], tokens
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What came of a job: what was ``made`` of the answer, or the answer ``said``, or an ``error``.
+
+    ``made`` is None where nothing could be read. ``fatal`` and ``mend`` are the error's.
+    """
+
+    key: str
+    made: object = None
+    said: str = ""
+    tokens: int = 0
+    error: str = ""
+    mend: str = ""
+    fatal: bool = False
 
 
-def _take(
-    future: Future[tuple[object, str, int]],
-    job: Job,
-    journal: Journal,
-    told: Outcome,
-    failures: int,
-) -> int:
-    """Journal one answer; return how many requests in a row have failed."""
+def ask_one(endpoint: Endpoint, job: Job, parse: Parse) -> Answered:
+    """Ask for one answer, and once more where nothing could be read; raises nothing."""
     try:
-        made, said, tokens = future.result()
+        answer = endpoint.ask(job.messages, schema=job.schema)
+        made, tokens = parse(answer.text), answer.tokens
+        if made is None:
+            more = {"role": "user", "content": "Answer with the JSON object only, as described."}
+            said = {"role": "assistant", "content": answer.text[:2000]}
+            answer = endpoint.ask([*job.messages, said, more], schema=job.schema)
+            made, tokens = parse(answer.text), tokens + answer.tokens
     except EndpointError as error:
-        told.failed.append(f"{job.key}: {error.message}")
-        if error.fatal or failures + 1 >= MOST_FAILURES:
-            mend = error.mend or "start it again and run the same command: what came is kept"
-            raise EndpointError(error.message, mend=mend, fatal=True) from error
-        return failures + 1
-    journal.add(job.key, {"made": made, "tokens": tokens, **({"said": said} if said else {})})
+        return Answered(key=job.key, error=error.message, mend=error.mend, fatal=error.fatal)
+    said_ = "" if made is not None else answer.text[:500]
+    return Answered(key=job.key, made=made, said=said_, tokens=tokens)
+
+
+def take(answered: Answered, journal: Journal, told: Outcome) -> None:
+    """Journal one answer.
+
+    :raises EndpointError: it is an error that no other request will better, or one too many.
+    """
+    if answered.error:
+        told.failed.append(f"{answered.key}: {answered.error}")
+        told.in_a_row += 1
+        if answered.fatal or told.in_a_row >= MOST_FAILURES:
+            mend = answered.mend or "start it again and run the same command: what came is kept"
+            raise EndpointError(answered.error, mend=mend, fatal=True)
+        return
+    said = {"said": answered.said} if answered.said else {}
+    journal.add(answered.key, {"made": answered.made, "tokens": answered.tokens, **said})
     told.asked += 1
-    told.tokens += tokens
-    told.unusable += made is None
-    return 0
+    told.tokens += answered.tokens
+    told.unusable += answered.made is None
+    told.in_a_row = 0
 
 
-class _Clock:
+class Clock:
     """Keeps a budget, and says how long the rest will take."""
 
     def __init__(self, budget: Budget, jobs: int) -> None:

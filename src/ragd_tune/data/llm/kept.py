@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ragd_tune.data.journal import Journal
 from ragd_tune.data.llm.endpoint import Endpoint
-from ragd_tune.data.llm.jobs import Budget, Job, Outcome, ask_all
+from ragd_tune.data.llm.jobs import Budget, Job, Outcome, Parse, ask_all
+
+if TYPE_CHECKING:
+    from ragd_tune.data.cluster import Cluster
 
 Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keeper:
-    """Whom to ask, how, and the folder where the answers are kept."""
+    """Whom to ask, how, and the folder where the answers are kept.
+
+    ``workers`` is how many requests are under way at a time, on each machine of a ``cluster``.
+    """
 
     endpoint: Endpoint
     folder: Path
     workers: int = 4
     budget: Budget = field(default_factory=Budget)
+    cluster: Cluster | None = None
     progress: Progress = lambda text, done: None
 
     @property
@@ -34,7 +43,7 @@ class Keeper:
         what: str,
         digest: str,
         jobs: Mapping[str, Job],
-        parse: Callable[[str], Sequence[object] | Mapping[str, object] | None],
+        parse: Parse,
     ) -> tuple[dict[str, object], Outcome]:
         """Return what ``parse`` made of each answer, of those that came, and what it took.
 
@@ -46,7 +55,7 @@ class Keeper:
         """
         path = self.folder / f"{what}-{digest[:16]}.jsonl"
         with Journal(path, {"asked": what, "id": digest}) as journal:
-            outcome = ask_all(
+            outcome = self._asks()(
                 self.endpoint,
                 list(jobs.values()),
                 journal,
@@ -56,3 +65,10 @@ class Keeper:
                 progress=self.progress,
             )
             return {key: journal.get(key)["made"] for key in jobs if key in journal}, outcome
+
+    def _asks(self) -> Callable[..., Outcome]:
+        if self.cluster is None:
+            return ask_all
+        from ragd_tune.data.llm.spread import ask_spread
+
+        return partial(ask_spread, self.cluster)

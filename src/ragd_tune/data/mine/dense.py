@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ragd_tune.data.blocks import embedded
 from ragd_tune.errors import NotInstalledError
 from ragd_tune.evaluate.search import TopK
 
@@ -42,19 +43,15 @@ def embed_all(
     """
     path, mark = folder / "vectors.f32", folder / "vectors.done"
     done = int(mark.read_text(encoding="ascii")) if mark.is_file() else 0
-    width = 0
     with path.open("r+b" if path.is_file() else "w+b") as file:
-        for start in range(0, len(passages), BLOCK):
-            if start < done:
-                continue
-            progress("embedding passages", start / len(passages))
-            made = np.ascontiguousarray(embed(passages[start : start + BLOCK], "document"))
-            width = made.shape[1]
-            file.seek(start * width * 4)
-            file.write(made.astype("<f4", copy=False).tobytes())
+        for made in embedded(embed, passages[done:], "document", BLOCK):
+            file.seek(done * made.shape[1] * 4)
+            file.write(np.ascontiguousarray(made, "<f4").tobytes())
             file.flush()
             os.fsync(file.fileno())
-            _mark(mark, start + len(made))
+            done += len(made)
+            _mark(mark, done)
+            progress("embedding passages", done / len(passages))
     size = path.stat().st_size // 4
     shape = len(passages), size // max(1, len(passages))
     return np.memmap(path, dtype="<f4", mode="r", shape=shape)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ragd_tune.data.journal import Journal
-from ragd_tune.data.mine.dense import Dense, Index, Vectors, embed_all
-from ragd_tune.data.mine.lexical import Lexical
-from ragd_tune.data.mine.select import REASONS, Selector, rank_fusion
+from ragd_tune.data.mine.dense import Index
+from ragd_tune.data.mine.select import REASONS
+from ragd_tune.data.mine.work import Work
 from ragd_tune.data.model import DataSet
-from ragd_tune.errors import DataError
 
 if TYPE_CHECKING:
+    from ragd_tune.data.cluster import Cluster
     from ragd_tune.data.generate.roundtrip import Embed
 
 Progress = Callable[[str, float], None]
@@ -30,6 +25,8 @@ Rescore = Callable[[str, Sequence[str]], Sequence[float]]
 _QUERIES = 1024
 _TAUGHT = 16
 """Queries between two writes where a teacher reads every candidate: minutes of a CPU, not hours."""
+_SPREAD = 16
+"""Times as many on a cluster, where each block of queries goes through all passages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,24 +82,27 @@ def mine(
     encoder: str = "",
     rescore: Rescore | None = None,
     teacher: str = "",
+    cluster: Cluster | None = None,
     progress: Progress = lambda text, done: None,
 ) -> Mined:
     """Return hard negatives of the queries of ``asked.splits``; those of test are never looked at.
 
     What is done is kept in ``folder``: the same call goes on where an earlier one was killed, and
     the result is the same. ``encoder`` and ``teacher`` name the models behind ``embed`` and
-    ``rescore``; they are part of what makes a call the same.
+    ``rescore``; they are part of what makes a call the same. A ``cluster`` is not: it does the
+    searches, each exactly, and finds what this machine would find.
 
     :raises DataError: there are no queries to mine for, or nothing to mine with.
+    :raises UsageError: an approximate index is asked of a cluster.
     """
-    work = _Work(data, asked, embed, rescore, progress)
+    work = Work(data, asked, embed, rescore, cluster, progress)
     header = {"mining": work.id(encoder, teacher), "schema": 1}
     home = folder / str(header["mining"])[:16]
     with Journal(home / "mined.jsonl", header) as journal:
         left = [qid for qid in work.queries if qid not in journal]
         if left:
             work.prepare(home)
-        size = _QUERIES if rescore is None else _TAUGHT
+        size = (_QUERIES if rescore is None else _TAUGHT) * (_SPREAD if cluster else 1)
         for start in range(0, len(left), size):
             progress("mining", (len(work.queries) - len(left) + start) / len(work.queries))
             journal.extend(work.block(left[start : start + size]))
@@ -134,100 +134,3 @@ def _gathered(journal: Journal, queries: Sequence[str]) -> Mined:
         looked_at=looked_at,
         empty=len(queries) - len(negatives),
     )
-
-
-class _Work:
-    """One mining: what is loaded once, and blocks of queries."""
-
-    def __init__(
-        self,
-        data: DataSet,
-        asked: Mining,
-        embed: Embed | None,
-        rescore: Rescore | None,
-        progress: Progress,
-    ) -> None:
-        self.data, self.asked, self.embed = data, asked, embed
-        self.rescore, self.progress = rescore, progress
-        self.ids = list(data.corpus)
-        self.queries = sorted({q for split in asked.splits for q in data.qrels.get(split, ())})
-        if not self.queries:
-            raise DataError(f"{data.source}: there are no queries to mine negatives for")
-        if "dense" in asked.retrievers and embed is None:
-            raise DataError("dense mining needs an embedder", mend="install one, or use --by bm25")
-        self.places = {did: number for number, did in enumerate(self.ids)}
-        self.dense: Dense | None = None
-        self.lexical: Lexical | None = None
-
-    def id(self, encoder: str, teacher: str) -> str:
-        """Return the sha256 of everything that the result depends on."""
-        told = [self.data.fingerprint, asdict(self.asked), encoder, teacher]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-    def prepare(self, home: Path) -> None:
-        """Embed the passages and build the indexes."""
-        passages = [doc.passage for doc in self.data.corpus.values()]
-        if "bm25" in self.asked.retrievers:
-            self.progress("indexing words", 0.0)
-            self.lexical = Lexical(passages)
-        if self.embed is not None:
-            vectors = embed_all(passages, self.embed, home, progress=self.progress)
-            self.dense = Dense(vectors, index=self.asked.index)
-        self.selector = Selector(self.data, self.asked.margin)
-
-    def block(self, qids: Sequence[str]) -> Iterator[tuple[str, dict[str, object]]]:
-        """Yield the row of each query of a block."""
-        texts = [self.data.queries[qid].text for qid in qids]
-        asked = self.embed(texts, "query") if self.embed is not None else None
-        rankings = self._rankings(texts, asked)
-        for number, qid in enumerate(qids):
-            fused = rank_fusion(*(ranking[number] for ranking in rankings))
-            fused = fused if self.rescore is None else fused[: self.asked.depth]
-            vector = asked[number] if asked is not None else None
-            yield qid, self._row(qid, fused, vector)
-
-    def _rankings(self, texts: Sequence[str], asked: Vectors | None) -> list[list[list[int]]]:
-        depth, rankings = self.asked.depth, []
-        if self.lexical is not None:
-            rankings.append([row.tolist() for _, row in self.lexical.search(texts, depth)])
-        if asked is not None and self.dense is not None and "dense" in self.asked.retrievers:
-            _, found = self.dense.search(asked, depth)
-            rankings.append([[one for one in row if one >= 0] for row in found.tolist()])
-        return rankings
-
-    def _row(
-        self, qid: str, fused: list[int], vector: NDArray[np.float32] | None
-    ) -> dict[str, object]:
-        relevant = sorted(self.selector.relevant(qid))
-        numbers = list(dict.fromkeys([*fused, *(self.places[did] for did in relevant)]))
-        scores = dict(zip(numbers, self._scores(qid, numbers, vector), strict=True))
-        positive = min((scores[self.places[did]] for did in relevant), default=None)
-        order = sorted(fused, key=lambda one: (-scores[one], self.ids[one]))
-        self.selector.dropped.clear()
-        kept = self.selector.keep(
-            qid,
-            ((self.ids[one], scores[one]) for one in order),
-            positive,
-            enough=self.asked.skip + self.asked.per_query,
-        )
-        chosen = [did for did, _ in kept[self.asked.skip :]]
-        return {
-            "negatives": chosen,
-            "scores": {did: round(scores[self.places[did]], 6) for did in (*relevant, *chosen)},
-            "dropped": dict(self.selector.dropped),
-            "candidates": len(kept) + sum(self.selector.dropped.values()),
-        }
-
-    def _scores(
-        self, qid: str, numbers: Sequence[int], vector: NDArray[np.float32] | None
-    ) -> list[float]:
-        """Return what decides: the teacher's scores, else cosines, else BM25."""
-        text = self.data.queries[qid].text
-        if self.rescore is not None:
-            passages = [self.data.corpus[self.ids[one]].passage for one in numbers]
-            return [float(score) for score in self.rescore(text, passages)]
-        if vector is not None and self.dense is not None:
-            rows = np.asarray(self.dense.passages[list(numbers)])
-            return [float(score) for score in rows @ vector]
-        assert self.lexical is not None
-        return [float(score) for score in self.lexical.score(text)[list(numbers)]]
