@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -56,3 +58,40 @@ def shared_data() -> Callable[[str], Path]:
         return folder
 
     return find
+
+
+@pytest.fixture
+def unproven() -> Callable[..., list[str]]:
+    """Return what tells which lines of the matrix of backends have no test that is run here.
+
+    A line of ``docs/reference/backends.md`` names its test as pytest takes it. ``where`` is the
+    folder of the tests that are collected, as CI does it: a test that is left out there, or whose
+    cell cannot run here, proves nothing.
+    """
+
+    def find(backend: str, where: Path, *, objectives: str = ".*") -> list[str]:
+        collected = _collected(where)
+        page = (ROOT / "docs" / "reference" / "backends.md").read_text(encoding="utf-8")
+        lines = re.findall(rf"^\| `{backend}` \| `(?:{objectives})` .*$", page, re.MULTILINE)
+        assert lines, f"the matrix has no line of {backend}"
+        return [line for line in lines if not _is_run(line.split("`")[-2], collected)]
+
+    return find
+
+
+def _is_run(test: str, collected: str) -> bool:
+    """Say whether ``file::name`` or ``file -k word`` names something that was collected."""
+    file, _, word = test.partition(" -k ")
+    if not word:
+        return re.search(rf"^{re.escape(test)}(\[.*)?$", collected, re.MULTILINE) is not None
+    found = rf"^{re.escape(file)}::\w+::test_\w+\[{re.escape(word)}\b"
+    return re.search(found, collected, re.MULTILINE) is not None
+
+
+def _collected(where: Path) -> str:
+    """Return the ids of the tests below ``where``, a line each, those deselected left out."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    command += ["-W", "ignore", "--rootdir", str(ROOT), str(where)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout

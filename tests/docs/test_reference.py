@@ -39,7 +39,7 @@ def writer() -> Iterator[ModuleType]:
     "name",
     [
         "commands.md", "options.md", "hooks.md", "exit-codes.md", "manifest.md", "plugin-api.md",
-        "environment.md",
+        "environment.md", "backends.md",
     ],
 )  # fmt: skip
 def test_a_page_is_what_the_code_makes_today(writer: ModuleType, name: str) -> None:
@@ -49,6 +49,20 @@ def test_a_page_is_what_the_code_makes_today(writer: ModuleType, name: str) -> N
 def test_every_page_that_is_made_is_among_those_compared(writer: ModuleType) -> None:
     made = {path.name for path in REFERENCE.glob("*.md") if writer.MADE in text(path.name)}
     assert made == set(writer.PAGES)
+
+
+def test_a_cell_without_a_test_is_no_cell(
+    writer: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tools.reference import cells
+
+    monkeypatch.delitem(cells.SUITES, ("mlx", ""))
+    with pytest.raises(SystemExit, match=r"mlx: .* is declared, and no test is named"):
+        writer.page("backends.md")
+    monkeypatch.undo()
+    monkeypatch.delitem(cells.OWN, ("mlx", "relevance", "full", "both"))
+    with pytest.raises(SystemExit, match="mlx: nothing here makes relevance in format full"):
+        writer.page("backends.md")
 
 
 def test_every_hook_is_documented_with_its_exact_signature() -> None:

@@ -326,6 +326,7 @@ def test_an_exported_folder_has_the_adapter_in_its_weights(tmp_path: Path) -> No
         ("dora", {"lora_targets": ("q_proj", "down_proj"), "schedule": "cosine", "warmup": 0.2}),
         ("full", {"chat_template": "no", "learning_rate": 1e-3}),
     ],
+    ids=["lora", "dora", "full"],
 )
 def test_each_of_twenty_steps_has_the_loss_of_cpu_and_so_has_what_was_held_out(
     pair: Any, cell_of: Any, tmp_path: Path, tuning: str, options: dict[str, Any]
