@@ -7,22 +7,35 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from ragd_tune.backends import ServeCell, TrainCell
-from ragd_tune.errors import RefusedAdapterError, TuneError
+from ragd_tune.backends import LoadRequest, ServeCell, TrainCell
+from ragd_tune.errors import TuneError
 from ragd_tune.interchange import peft, tensors
 from ragd_tune.interchange.lora import Lora, Part
 from ragd_tune.testing.bench import Bench, Run
-from ragd_tune.testing.hooks import Hooks, why_not
+from ragd_tune.testing.foreign import (
+    drawn,
+    drawn_part,
+    edit,
+    extra,
+    fewer,
+    merged,
+    numbered,
+    read,
+    tables,
+    written,
+)
+from ragd_tune.testing.hooks import Hooks, only, why_not
 from ragd_tune.testing.objectives import COVERED, Outputs
 from ragd_tune.testing.objectives.checks import assert_close, differ
 
 TEXTS = ["anchor apple", "garden", "harbour hill honey", "lamp leaf lemon letter island"]
 FORMAT = "peft"
+HEADLESS = frozenset({"causal_lm", "contrastive"})
+"""Objectives whose models have nothing beside the weights of their base."""
 
 
 class InterchangeSuite(Hooks):
@@ -40,7 +53,8 @@ class InterchangeSuite(Hooks):
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Give each objective one cell of low rank that runs here."""
         if "cell" in metafunc.fixturenames:
-            cells = _cells(self)
+            wanted = getattr(metafunc.function, "only", lambda checks: True)
+            cells = [cell for cell in _cells(self) if wanted(COVERED[cell.objective])]
             ids = [f"{one.objective}-{one.tuning}" for one in cells]
             metafunc.parametrize("cell", cells, ids=ids)
 
@@ -82,15 +96,44 @@ class InterchangeSuite(Hooks):
         self, bench: Bench, cell: TrainCell, tmp_path: Path
     ) -> None:
         run = bench.reference(cell)
-        even = Lora(parts={n: drawn_part(p, 4, 1.0, i) for i, (n, p) in _numbered(run)})
+        even = Lora(parts={n: drawn_part(p, 4, 1.0, i) for i, (n, p) in numbered(run)})
         one = written(run, even, tmp_path / "plain")
         two = written(run, even, tmp_path / "stabilised")
         edit(two, use_rslora=True, lora_alpha=math.sqrt(4))
         self._same(bench, run, one, two)
 
+    @only(lambda checks: checks.objective in HEADLESS)
+    @pytest.mark.parametrize("what", ["layers", "magnitudes", "tables"])
+    def test_an_update_is_that_of_a_base_which_has_it_in_its_weights(
+        self, bench: Bench, cell: TrainCell, tmp_path: Path, what: str
+    ) -> None:
+        run = bench.reference(cell)
+        weights = tensors.read(run.plan.base.path / "model.safetensors")
+        parts: Mapping[str, Part] = tables(weights)
+        if what != "tables":
+            parts = drawn(run, magnitudes=weights if what == "magnitudes" else None).parts
+        adapter = written(run, Lora(parts=parts), tmp_path / "adapter")
+        whole = merged(run, parts, weights, tmp_path / "whole")
+        facts = run.result.facts
+        bare = bench.open(
+            LoadRequest(
+                objective=cell.objective,
+                format="base",
+                base=whole,
+                device=cell.device,
+                max_length=facts.max_length if facts else None,
+            )
+        )
+        outputs = COVERED[cell.objective].outputs
+        untuned = bench.load_base(cell.objective, cell.device)
+        answers = self._answers(bench, run, adapter)
+        assert_close(answers, outputs(bare, TEXTS), tolerance=self.interchange_tolerance)
+        changed = differ(answers, outputs(untuned, TEXTS), by=10 * self.interchange_tolerance)
+        assert any(changed.values()), "the update changes nothing"
+
     def test_alpha_scales_the_update(self, bench: Bench, cell: TrainCell, tmp_path: Path) -> None:
         run = bench.reference(cell)
-        even = Lora(parts={n: drawn_part(p, 4, 1.0, i) for i, (n, p) in _numbered(run)})
+        even = Lora(parts={n: drawn_part(p, 4, 1.0, i) for i, (n, p) in numbered(run)})
         one = written(run, even, tmp_path / "one")
         two = written(run, even, tmp_path / "two")
         edit(two, lora_alpha=12)
@@ -145,65 +188,3 @@ def _cells(author: Hooks) -> list[TrainCell]:
         if here and served in backend.serve_cells:
             found.setdefault((cell.objective, cell.tuning), cell)
     return list(found.values())
-
-
-def _numbered(run: Run) -> list[tuple[int, tuple[str, Part]]]:
-    return list(enumerate(sorted(read(run).parts.items())))
-
-
-def read(run: Run) -> Lora:
-    """Return what ``run`` wrote; an adapter with whole layers of its own does not cross."""
-    told = json.loads((run.plan.out / peft.CONFIG).read_text(encoding="utf-8"))
-    if told.get("modules_to_save"):
-        with pytest.raises(RefusedAdapterError, match="modules_to_save"):
-            peft.read(run.plan.out)
-        pytest.skip(f"its adapters hold whole layers ({told['modules_to_save']}): they stay here")
-    return peft.read(run.plan.out)
-
-
-def drawn(run: Run) -> Lora:
-    """Return an adapter on the layers of ``run`` with a rank and a scale for each."""
-    parts = {
-        name: drawn_part(part, 1 + number % 4, 1.0 / (1 + number % 3), number)
-        for number, (name, part) in _numbered(run)
-    }
-    return Lora(parts=parts)
-
-
-def drawn_part(like: Part, rank: int, scale: float, seed: int) -> Part:
-    """Return an update of the size of ``like``; a magnitude stays as it was trained."""
-    draw = np.random.default_rng(seed)
-    shapes = (rank, like.a.shape[1]), (like.b.shape[0], rank)
-    a, b = (draw.normal(size=shape, scale=0.2).astype(np.float32) for shape in shapes)
-    return Part(a=a, b=b, scale=scale, magnitude=like.magnitude, embedding=like.embedding)
-
-
-def written(run: Run, adapter: Lora, folder: Path) -> Path:
-    """Write ``adapter`` with all else that ``run`` wrote, and return its folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, data in run.files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    told = peft.read(folder)
-    peft.write(replace(adapter, task=told.task, base_name=told.base_name), folder)
-    return folder
-
-
-def edit(folder: Path, **values: Any) -> None:
-    """Change the configuration of the adapter in ``folder``."""
-    path = folder / peft.CONFIG
-    raw: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**raw, **values}), encoding="utf-8")
-
-
-def extra(folder: Path) -> None:
-    """Put a tensor into the adapter that no layer of LoRA has."""
-    kept = tensors.read(folder / peft.WEIGHTS)
-    name = "base_model.model.classifier.modules_to_save.weight"
-    tensors.write(folder / peft.WEIGHTS, kept | {name: np.ones((2, 2), np.float32)})
-
-
-def fewer(folder: Path) -> None:
-    """Take a tensor out of the adapter."""
-    kept = tensors.read(folder / peft.WEIGHTS)
-    tensors.write(folder / peft.WEIGHTS, {name: kept[name] for name in sorted(kept)[1:]})
