@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +45,25 @@ def test_two_processes_give_the_adapter_of_one_with_twice_the_batch(lab: Lab) ->
     assert shared.rows_seen == alone.rows_seen
     types = [event.type for event in lab.events]
     assert [types.count(kind) for kind in ("load", "start", "step", "done")] == [1, 1, 6, 1]
+
+
+def test_two_machines_of_one_process_each_give_the_adapter_of_one(lab: Lab) -> None:
+    base = lab.base()
+    alone = lab.plan(base, batch_size=8, max_steps=3)
+    lab.train(alone)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    where = f"--nnodes 2 --master-addr 127.0.0.1 --master-port {port} --node-rank"
+    both = [
+        lab.plan(base, batch_size=8, max_steps=3, **{"cpu.torchrun": f"{where} {rank}"})
+        for rank in (0, 1)
+    ]
+    with ThreadPoolExecutor(2) as machines:
+        results = list(machines.map(lab.train, both))
+    for plan, result in zip(both, results, strict=True):
+        assert result.steps == 3
+        assert_close(alone, plan)
+    assert_close(*both, most=1e-7)
 
 
 def test_they_stop_together_and_go_on_as_if_they_had_not(lab: Lab) -> None:

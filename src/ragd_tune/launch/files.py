@@ -13,6 +13,8 @@ from ragd_tune.training.bounds import is_timed
 
 CONFIG = "axolotl.yml"
 DATA = "axolotl-train.jsonl"
+_KERNELS = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel")
+"""Axolotl takes them by itself, and they are for CUDA alone."""
 
 
 def write(
@@ -94,6 +96,7 @@ def _adapter(plan: TrainPlan) -> dict[str, object]:
         "lora_alpha": round(plan.number("lora_alpha")),
         "lora_dropout": plan.number("lora_dropout"),
         **({"lora_target_linear": True} if every else {"lora_target_modules": list(targets)}),
+        **({} if plan.device == "cuda" else dict.fromkeys(_KERNELS, False)),
     }
 
 

@@ -27,8 +27,12 @@ Answer = dict[str, Any]
 
 
 def several(plan: TrainPlan) -> bool:
-    """Say whether ``plan`` wants more than one process, and this is not one of them yet."""
-    return plan.options.get("processes", 1) != 1 and CHANNEL not in os.environ
+    """Say whether ``plan`` wants more than one process, and this is not one of them yet.
+
+    Several machines may have one process each: what torchrun is told counts, too.
+    """
+    wanted = plan.options.get("processes", 1) != 1 or bool(plan.options.get("cpu.torchrun"))
+    return wanted and CHANNEL not in os.environ
 
 
 def train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
