@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ragd_tune.backends import Availability
 from ragd_tune.choose import Offer, choose_trainer
 from ragd_tune.errors import NoBackendError
+from ragd_tune.plan import BaseModel
+from ragd_tune.training import literals
 from ragd_tune_unsloth import detect, plugin
 
 
@@ -63,3 +66,25 @@ def test_what_unsloth_lacks_is_refused(objective: str) -> None:
     with pytest.raises(NoBackendError) as caught:
         choose_trainer([everywhere()], objective=objective, tuning="lora", backend="unsloth")
     assert caught.value.refused == {"unsloth": "does not declare it"}
+
+
+def test_an_encoder_that_unsloth_does_not_know_goes_to_another_backend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "unsloth" / "models" / "sentence_transformer.py"
+    source.parent.mkdir(parents=True)
+    source.write_text(
+        'class Fast:\n    ENCODER_MODEL_TYPES = {"bert", "mpnet"}\n', encoding="utf-8"
+    )
+    monkeypatch.setattr(literals, "home", lambda package: tmp_path / package)
+    (tmp_path / "config.json").write_text('{"model_type": "nomic_bert"}', encoding="utf-8")
+    base = BaseModel(name="nomic", path=tmp_path, fingerprint="f" * 64)
+    (backend,) = plugin.ragd_tune_backends()
+    told = "Unsloth's encoders are bert, mpnet, and nomic is a nomic_bert"
+    assert backend.unfit(base, "contrastive") == told
+    assert backend.unfit(base, "causal_lm") == ""
+    (tmp_path / "config.json").write_text('{"model_type": "mpnet"}', encoding="utf-8")
+    assert backend.unfit(base, "contrastive") == ""
+    source.unlink()
+    (tmp_path / "config.json").write_text('{"model_type": "nomic_bert"}', encoding="utf-8")
+    assert backend.unfit(base, "contrastive") == "", "without the list, training tells"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -16,8 +17,9 @@ from ragd_tune.backends import (
 )
 from ragd_tune.interchange.quantised import NF4
 from ragd_tune.options import Option
-from ragd_tune.plan import Device
+from ragd_tune.plan import BaseModel, Device
 from ragd_tune.training.devices import has_cuda
+from ragd_tune.training.literals import literal
 
 NEEDS = ("unsloth", "unsloth_zoo", "torch", "transformers", "peft", "sentence_transformers")
 MEND = 'pip install "ragd-tune[unsloth]"'
@@ -72,6 +74,24 @@ def detect() -> Availability:
     return Availability(devices=("cpu",), priority=ON_CPU)
 
 
+def unfit(base: BaseModel, objective: str) -> str:
+    """Say that Unsloth's encoders are others than ``base``; nothing if it is one of them.
+
+    Its list is read from its source: importing Unsloth changes a process for good.
+    """
+    if objective != "contrastive":
+        return ""
+    known = literal("unsloth", "models/sentence_transformer.py", "ENCODER_MODEL_TYPES")
+    try:
+        told = json.loads((base.path / "config.json").read_text(encoding="utf-8"))
+        kind = str(told["model_type"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""  # what is missing or damaged is told by loading
+    if not isinstance(known, set) or kind in known:
+        return ""
+    return f"Unsloth's encoders are {', '.join(sorted(known))}, and {base.name} is a {kind}"
+
+
 def backend() -> Backend:
     """Return the declaration, as the environment has it."""
     spoof = spoofed()
@@ -83,4 +103,5 @@ def backend() -> Backend:
         detect=detect,
         options=OPTIONS,
         bits=(NF4,),
+        unfit=unfit,
     )
