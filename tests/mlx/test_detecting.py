@@ -7,10 +7,12 @@ import sys
 from collections.abc import Mapping
 from importlib import machinery
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ragd_tune.plan import BaseModel
+from ragd_tune.training import literals
 from ragd_tune_mlx import detect, takes
 
 
@@ -92,6 +94,7 @@ def test_finding_out_imports_no_framework(tmp_path: Path) -> None:
             },
             "the activation SiLU",
         ),
+        ("relevance", {"model_type": "modernbert"}, {}, "the architecture modernbert"),
         ("late_interaction", {"architectures": ["HF_ColBERT"]}, {}, "is a ColBERT checkpoint"),
         ("relevance", {"architectures": ["LlamaForCausalLM"]}, {}, "is a language model"),
     ],
@@ -106,6 +109,37 @@ def test_a_base_that_is_not_computed_is_known_by_its_small_files(
     assert told in detect.BACKEND.unfit(base(tmp_path, files, **config), objective)
 
 
+MODERN: dict[str, Any] = {"model_type": "modernbert", "num_hidden_layers": 4}
+
+
+def test_an_architecture_of_an_extra_names_the_extra_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takes, "find_spec", lambda name: None)
+    told = detect.BACKEND.unfit(base(tmp_path, **MODERN), "contrastive")
+    assert 'pip install "ragd-tune[mlx-embeddings]"' in told
+    monkeypatch.setattr(takes, "find_spec", lambda name: machinery.ModuleSpec(name, None))
+    assert detect.BACKEND.unfit(base(tmp_path, **MODERN), "contrastive") == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"hidden_activation": "silu"}, "the activation silu in modernbert"),
+        ({"layer_types": ["full_attention"] * 4}, "attention is of another order in modernbert"),
+        (
+            {"rope_parameters": {"full_attention": {"rope_type": "yarn", "rope_theta": 1e4}}},
+            "scaled positions in modernbert",
+        ),
+    ],
+)
+def test_a_setting_that_the_extra_would_compute_wrongly_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], told: str
+) -> None:
+    monkeypatch.setattr(takes, "find_spec", lambda name: machinery.ModuleSpec(name, None))
+    assert told in detect.BACKEND.unfit(base(tmp_path, **MODERN, **config), "contrastive")
+
+
 def test_a_language_model_is_known_by_the_architectures_that_mlx_lm_brings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +150,7 @@ def test_a_language_model_is_known_by_the_architectures_that_mlx_lm_brings(
     (home / "utils.py").write_text('MODEL_REMAPPING = {"mistral": "llama"}\n', encoding="utf-8")
     found = machinery.ModuleSpec("mlx_lm", None, is_package=True)
     found.submodule_search_locations = [str(home)]
-    monkeypatch.setattr(takes, "find_spec", lambda name: found)
+    monkeypatch.setattr(literals, "find_spec", lambda name: found)
     takes._languages.cache_clear()
     try:
         told = {

@@ -17,6 +17,7 @@ BASES = [
     {"architecture": "bert", "pooling": "max"},
     {"architecture": "xlm-roberta", "pooling": "cls"},
     {"architecture": "bert", "plain": True},
+    {"architecture": "modernbert", "pooling": "cls"},
 ]
 LEARNS = {"lora": 5e-3, "full": 1e-3}
 

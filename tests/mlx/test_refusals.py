@@ -26,7 +26,7 @@ def load(pair: Any, place: Path) -> Any:
     return pair(place).mlx.load_base("contrastive", "cpu")
 
 
-@pytest.mark.parametrize("architecture", ["modernbert", "mpnet", "nomic_bert"])
+@pytest.mark.parametrize("architecture", ["mpnet", "nomic_bert"])
 def test_an_architecture_that_is_not_of_the_family_names_the_backend_that_has_it(
     pair: Any, architecture: str
 ) -> None:

@@ -12,12 +12,15 @@ import pytest
 
 from ragd_tune.backends import RerankRequest
 from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.evaluate import metrics
+from ragd_tune.serve import late
 from ragd_tune.testing.objectives import COVERED
+from ragd_tune.testing.samples import contrastive_rows
 from ragd_tune.testing.tiny import tiny_encoder
 
 TEXTS = ["anchor, apple: arrow!", "beach bell", "", "lemon letter " * 40]
 ASKED = [RerankRequest(query=text, passages=tuple(TEXTS)) for text in ("anchor lake", "bell?")]
-PER_STEP, PER_VALUE = 1e-3, 1e-5
+PER_STEP, PER_VALUE, PER_NDCG = 1e-3, 1e-5, 0.005
 LEARNS = {"schedule": "cosine", "warmup": 0.2, "learning_rate": 5e-3}
 
 
@@ -49,6 +52,24 @@ def same(one: list[Any], two: list[Any], *, by: float = PER_VALUE) -> bool:
         a.shape == b.shape and bool(np.abs(a - b).max() <= by)
         for a, b in zip(one, two, strict=True)
     )
+
+
+HELD_OUT = contrastive_rows(0, 40, seed=1).dev
+"""Questions and passages of other words than those that are trained on."""
+
+
+def ndcg(model: Any, objective: str) -> float:
+    """Return nDCG@10 of the held-out questions, each over all of their passages."""
+    passages = tuple(str(row["positive"]) for row in HELD_OUT)
+    asked = [RerankRequest(query=str(row["query"]), passages=passages) for row in HELD_OUT]
+    late_one = objective == "late_interaction"
+    found = late.rerank(model.embed_tokens, asked) if late_one else model.rerank(asked)
+    rankings = {
+        str(number): [str(place) for place in np.argsort(-scores, kind="stable")]
+        for number, scores in enumerate(found)
+    }
+    qrels = {str(number): {str(number): 1} for number in range(len(HELD_OUT))}
+    return metrics.score(rankings, qrels).means()["ndcg@10"]
 
 
 CASES = [
@@ -84,10 +105,14 @@ def test_each_of_twenty_steps_has_the_same_loss_and_each_loads_what_the_other_ma
     assert runs[0].files.keys() == runs[1].files.keys()
     idle = benches.mlx.fresh(cell_of("lora", objective), **{**LEARNS, "learning_rate": 1e-7})
     assert np.abs(losses(idle) - losses(runs[0]))[10:].max() > 20 * PER_STEP, "nothing was learned"
+    found = []
     for run in runs:
         mine, other = benches.load(run)
         assert mine.facts == other.facts
         assert same(answers(mine, objective), answers(other, objective))
+        found.append(ndcg(other, objective))
+    assert abs(found[0] - found[1]) <= PER_NDCG
+    assert abs(found[0] - ndcg(bare[1], objective)) > PER_NDCG, "no ranking was changed"
 
 
 @pytest.mark.parametrize("objective", ["relevance", "late_interaction"])

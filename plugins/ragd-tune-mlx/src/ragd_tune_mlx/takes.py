@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.util import find_spec
@@ -12,12 +11,17 @@ from typing import Any
 from ragd_tune.errors import NotInstalledError, TuneError, UsageError
 from ragd_tune.models.folder import modules
 from ragd_tune.plan import BaseModel
+from ragd_tune.training.literals import home, literal
 from ragd_tune_mlx.recipe import CPU_HAS_IT, read, table
 
 FROM_PADDING = frozenset({"roberta", "xlm-roberta", "camembert"})
 """Architectures whose positions start behind the index of the padding."""
 ARCHITECTURES = frozenset({"bert"} | FROM_PADDING)
 ACTIVATIONS = frozenset({"gelu", "gelu_new", "gelu_pytorch_tanh", "relu"})
+OTHERS = frozenset({"modernbert"})
+"""Architectures whose encoder is that of mlx-embeddings, which is an extra of its own."""
+ENGINE = "mlx_embeddings"
+EXTRA = 'pip install "ragd-tune[mlx-embeddings]" (GPL-3.0)'
 HEADS = frozenset({"Identity", "Tanh", "ReLU", "Sigmoid"})
 """Activations of a dense head, by the names of PyTorch's classes."""
 _ANOTHER = "choose an encoder as BERT, or a trained reranker, as --base"
@@ -56,6 +60,55 @@ def check(config: Mapping[str, Any]) -> None:
         raise UsageError(f"the backend mlx does not compute {wrong}", mend=CPU_HAS_IT)
 
 
+def check_encoder(config: Mapping[str, Any]) -> None:
+    """Refuse a configuration for which there is no encoder here.
+
+    :raises UsageError: names the setting, or the extra that has the architecture.
+    """
+    kind = config.get("model_type")
+    if kind not in OTHERS:
+        check(config)
+        return
+    if find_spec(ENGINE) is None:
+        raise UsageError(
+            f"the backend mlx computes the architecture {kind} with an extra alone: {EXTRA}",
+            mend=f"{EXTRA}; or {CPU_HAS_IT}",
+        )
+    every = int(config.get("global_attn_every_n_layers", 3))
+    count = int(config["num_hidden_layers"])
+    pattern = [f"{'sliding' if number % every else 'full'}_attention" for number in range(count)]
+    scaled = any(
+        one.get("rope_type", "default") != "default" for one in _rope(config).values() if one
+    )
+    wrong = ""
+    if config.get("hidden_activation", "gelu") not in ACTIVATIONS:
+        wrong = f"the activation {config['hidden_activation']}"
+    elif (config.get("layer_types") or pattern) != pattern:
+        wrong = "layers whose attention is of another order"
+    elif scaled or config.get("rope_scaling"):
+        wrong = "scaled positions"
+    if wrong:
+        raise UsageError(f"the backend mlx does not compute {wrong} in {kind}", mend=CPU_HAS_IT)
+
+
+def _rope(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    found = config.get("rope_parameters")
+    return found if isinstance(found, dict) else {}
+
+
+def rotary(config: Mapping[str, Any]) -> dict[str, float]:
+    """Return what mlx-embeddings has to be told of a ModernBERT's rotary positions.
+
+    transformers 5 writes them as ``rope_parameters``; without the older names it takes a default.
+    """
+    names = {"full_attention": "global_rope_theta", "sliding_attention": "local_rope_theta"}
+    return {
+        names[kind]: float(one["rope_theta"])
+        for kind, one in _rope(config).items()
+        if kind in names and one.get("rope_theta")
+    }
+
+
 def check_head(activation: str) -> None:
     """Refuse a dense head with an activation that is not computed.
 
@@ -76,7 +129,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _embedder(folder: Path, name: str) -> None:
     found = read(folder, name=name)
-    check(found.config)
+    check_encoder(found.config)
     for head in found.dense:
         check_head(head.activation)
 
@@ -148,18 +201,10 @@ def _languages() -> frozenset[str]:
 
     Each has a module, and ``MODEL_REMAPPING`` sends others to one of those.
     """
-    spec = find_spec("mlx_lm")
-    place = next(iter(spec.submodule_search_locations or ()), None) if spec else None
-    if place is None:
-        return frozenset()
-    own = {path.stem for path in Path(place, "models").glob("*.py")}
-    source = Path(place, "utils.py")
-    if not own or not source.is_file():
-        return frozenset()
-    for one in ast.parse(source.read_text(encoding="utf-8")).body:
-        if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "MODEL_REMAPPING":
-            return frozenset(own | set(ast.literal_eval(one.value)))
-    return frozenset()
+    folder = home("mlx_lm")
+    own = {path.stem for path in (folder / "models").glob("*.py")} if folder else set()
+    others = literal("mlx_lm", "utils.py", "MODEL_REMAPPING")
+    return frozenset(own | set(others)) if own and isinstance(others, dict) else frozenset()
 
 
 _CHECKS: Mapping[str, Callable[[Path, str], None]] = {
