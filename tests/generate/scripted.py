@@ -134,6 +134,9 @@ def answer(prompt: str, wrong: Sequence[str] = ()) -> str:
         turned = [f"{' '.join(reversed(words))}, whatever {n}" for n in range(int(said[1]))]
         return json.dumps({"passages": list(wrong) or turned})
     count = int(re.search(r"Write (\d+)", prompt)[1])  # type: ignore[index]
+    if "Cholera" in passage[1] and "misled" in passage[1]:
+        german = f"Warum ist die Ursache von {words[-1]} nicht bekannt und was kann man tun?"
+        return json.dumps({"questions": [{"style": "question", "question": german}]})
     rows = [
         {
             "style": "question",

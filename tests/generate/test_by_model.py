@@ -69,6 +69,19 @@ def test_an_instruction_inside_a_document_does_not_reach_the_set(
     assert "evil.example" not in (out / "queries.jsonl").read_text("utf-8")
 
 
+def test_a_question_in_another_language_than_its_passage_does_not_reach_the_set(
+    machine: Machine, folder: Path, tmp_path: Path
+) -> None:
+    text = "# Stray\n\nCholera misled the doctors for a century until the pump was closed.\n"
+    (folder / "stray.md").write_text(text, encoding="utf-8")
+    out = tmp_path / "made"
+    with serving() as server:
+        assert cli.run(command(folder, out, machine, server.url, "--no-judge")) == DONE
+    about = json.loads((out / "dataset.json").read_text("utf-8"))
+    assert about["filters"]["filters"]["language"]["dropped"] == 1
+    assert "Ursache" not in (out / "queries.jsonl").read_text("utf-8")
+
+
 def test_without_a_model_the_way_without_one_is_offered_and_not_taken(
     machine: Machine, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
