@@ -33,7 +33,7 @@ KINDS = {"bi-encoder", "cross-encoder", "colbert", "raft"}
 PACKAGES = ["ragd_tune", *PLUGINS.values()]
 EXTRAS = {
     *("all-kinds", "cpu", "demo", "mlx", "mlx-cuda", "mlx-embeddings", "unsloth"),
-    *("auto-tune", "documents", "mine", "png", "ragd", "ray"),
+    *("auto-tune", "documents", "mine", "onnx", "png", "ragd", "ray"),
 }
 
 
