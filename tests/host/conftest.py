@@ -40,6 +40,7 @@ class Host:
             "HF_HUB_OFFLINE": "1",
             "OMP_NUM_THREADS": "1",
             "PYTHONWARNINGS": "ignore",
+            "RAGD_TUNE_NO_FORGETTING": "1",  # minutes, and no part of what is tested here
             "TOKENIZERS_PARALLELISM": "false",
         }
         self.env.pop("RAGD_TUNE_HOME", None)
@@ -56,10 +57,16 @@ class Host:
         )
         self.config.chmod(0o600)  # ragd sets it by itself otherwise
 
-    def run(self, *command: str) -> str:
-        """Run a command in this home; it must succeed."""
+    def run(self, *command: str, said: str = "") -> str:
+        """Run a command in this home, and say something to it; it must succeed."""
         done = subprocess.run(
-            list(command), cwd=self.home, env=self.env, capture_output=True, text=True, check=False
+            list(command),
+            cwd=self.home,
+            env=self.env,
+            input=said,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout

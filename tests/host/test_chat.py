@@ -13,6 +13,7 @@ from tests.export.ollama_server import Server, serving
 QUESTION = "boats moored beside quiet water"
 """No document has these words, so the vectors alone decide the order."""
 PATIENCE = 240.0
+LISTING = "import sysconfig, os; print(sorted(os.listdir(sysconfig.get_paths()['purelib'])))"
 ORDER = """
 import json, sys
 from ragd.config import load_config
@@ -85,9 +86,11 @@ def test_a_trained_query_adapter_takes_effect_in_a_running_chat_without_reindexi
     plain = json.loads(host.python(ORDER, "base", QUESTION))
     tuned = json.loads(host.python(ORDER, name, QUESTION))
     assert tuned != plain
+    files = host.python(LISTING)
     folders = sorted(path.name for path in host.config.parent.glob("chroma*"))
     written = host.config.read_bytes()
-    host.tune("host enable")
+    for _ in range(2):
+        host.tune("host enable")
     chat = Chat(host, ollama)
     try:
         assert chat.ask(plain) == plain
@@ -102,5 +105,6 @@ def test_a_trained_query_adapter_takes_effect_in_a_running_chat_without_reindexi
         code, output = chat.end()
         host.tune("host disable")
     assert code == 0, output
+    assert host.python(LISTING) == files
     assert sorted(path.name for path in host.config.parent.glob("chroma*")) == folders
     assert host.config.read_bytes() == written

@@ -59,7 +59,7 @@ def test_ragd_shows_what_was_gained_and_goes_back_to_what_it_said(library: Any) 
     asked = json.loads(library.python(QUESTIONS))
     records = json.loads(library.tune("adapters show tuned --json"))["records"]
     (proof,) = [one["payload"] for one in records if one["type"] == "proof"]
-    gained = {one["id"] for one in proof["queries"] if one["after"] > one["before"]}
+    gained = {one["id"] for one in proof["report"]["queries"] if one["after"] > one["before"]}
     some = [*sorted(gained), *sorted(set(asked) - gained)[:OTHERS]]
     questions = {key: asked[key]["text"] for key in some}
     before, written = library.ask(questions), library.config.read_bytes()

@@ -1,8 +1,9 @@
 """A host and ragd-tune in every order, killed anywhere: no vector meets those of another space.
 
-Run as a script: ``orders.py SCENE STANDIN BASE [SITE]``; with SITE the hook is in place. Every
-query and every insert that reaches Chroma is looked at, and compared with what lies in the index
-already: the texts are known, so the vectors tell by themselves which model made them.
+Run as a script: ``orders.py SCENE STANDIN BASE [SITE]``; with SITE the hook is in place. STANDIN is
+``real`` where ragd itself is installed. Every query and every insert that reaches Chroma is looked
+at, and compared with what lies in the index already: the texts are known, so the vectors tell by
+themselves which model made them.
 """
 
 from __future__ import annotations
@@ -13,19 +14,22 @@ import site
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 SCENE, STANDIN, BASE = sys.argv[1:4]
-for folder in (STANDIN, *sys.argv[4:]):
+REAL, HOOKED = STANDIN == "real", len(sys.argv) > 4
+for folder in (*([] if REAL else [STANDIN]), *sys.argv[4:]):
     site.addsitedir(folder)
-HOOKED = len(sys.argv) > 4
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import numpy as np  # noqa: E402
 from ragd.config import load_config  # noqa: E402
 from ragd.ingestion.pipeline import index_document  # noqa: E402
 from ragd.search import hybrid  # noqa: E402
+from tests.ragd import watching  # noqa: E402
+from tests.ragd.watching import MET, QUERY  # noqa: E402
 
 from ragd_tune.errors import StoreError  # noqa: E402
 from ragd_tune.pipeline import hosting  # noqa: E402
@@ -33,7 +37,6 @@ from ragd_tune.pipeline.host_plan import plan_activation  # noqa: E402
 from ragd_tune.pipeline.host_status import host_status  # noqa: E402
 from ragd_tune.pipeline.workshop import workshop  # noqa: E402
 from ragd_tune.ragd import hooking  # noqa: E402
-from ragd_tune.serve.load import load, load_base  # noqa: E402
 from ragd_tune.store import Store, files  # noqa: E402
 
 # The hook is not in this Python's own site-packages.
@@ -44,55 +47,16 @@ STEP = int(os.environ.get("STEP", "1"))
 ORDERS = "123412314231243121342132413214321"
 """Every order of four steps is somewhere in it: the shortest such sequence."""
 
-_models: dict[str, Any] = {}
-
-
-def made_by(text: str, vector: Any, role: str) -> str:
-    """Return the space of ``vector``: the model that makes it of ``text``; there must be one."""
-    if not _models:
-        _models["base"] = load_base(BASE)
-        _models.update({name: load(name) for name in ("one", "two", "asks")})
-    for name, model in _models.items():
-        if (name, role) == ("asks", "documents"):
-            continue  # no document is ever embedded by it
-        own = getattr(model, f"embed_{role}")([text])[0]
-        if np.abs(own - np.asarray(vector, np.float32)).max() < 1e-5:
-            return "base" if name == "asks" else name
-    raise AssertionError(f"no model makes this of {text!r}")
-
-
-class Watched:
-    """A collection that lets nothing of another space in or through."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    def _spaces(self) -> set[str]:
-        held = self._inner.get(include=["documents", "embeddings"])
-        pairs = zip(held["documents"], held["embeddings"], strict=True)
-        return {made_by(text, vector, "documents") for text, vector in pairs}
-
-    def query(self, query_embeddings: Any, **more: Any) -> Any:
-        asked = {made_by(QUERY, vector, "queries") for vector in query_embeddings}
-        held = self._spaces()
-        assert held <= asked, f"a query of {asked} meets {held}"
-        MET.append("query")
-        return self._inner.query(query_embeddings=query_embeddings, **more)
-
-    def add(self, documents: Any, embeddings: Any, **more: Any) -> None:
-        pairs = zip(documents, embeddings, strict=True)
-        new = {made_by(text, vector, "documents") for text, vector in pairs}
-        held = self._spaces()
-        assert held <= new, f"vectors of {new} are put among {held}"
-        MET.append("add")
-        self._inner.add(documents=documents, embeddings=embeddings, **more)
-
-
-QUERY = "a boat at night"
-MET: list[str] = []
-_open = hybrid.open_store
-hybrid.open_store = lambda config: Watched(_open(config))
+SAID = "where boats lie at night and nobody is awake to see them"  # ragd takes no shorter text
 _number = itertools.count()
+watching.begin(BASE)
+
+
+def open_store(config: Any) -> Any:
+    """Open the index as ragd does before it puts a document in."""
+    if REAL:
+        return import_module("ragd.storage").ChromaStore(config.chroma_path)
+    return hybrid.open_store(config)
 
 
 def activate(name: str) -> None:
@@ -104,9 +68,10 @@ def activate(name: str) -> None:
 def index() -> None:
     """Index one more document, as ``ragd index`` does: by the configuration as it is now."""
     path = HOME.parent / f"late-{os.getpid()}-{next(_number)}.txt"
-    path.write_text(f"{path.stem} at the harbour", encoding="utf-8")
+    path.write_text(f"{path.stem} at the harbour, {SAID}", encoding="utf-8")
     config = load_config()
-    index_document(path, hybrid.open_store(config), config)
+    done = index_document(path, open_store(config), config)
+    assert not REAL or (done.success and not done.skipped), done
 
 
 def search() -> None:
@@ -164,6 +129,8 @@ def in_child(call: Callable[[], object]) -> int:
 
 def killed_anywhere() -> None:
     """Kill an activation, and its rollback, at every STEP-th point; search and index after each."""
+    if REAL:
+        import_module("sentence_transformers")  # once, and not in every child
     before = CONFIG.read_bytes()
     for action, begin in (("activate", lambda: None), ("rollback", lambda: activate("one"))):
         done = False

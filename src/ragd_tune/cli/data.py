@@ -83,7 +83,7 @@ def show_findings(findings: tuple[Finding, ...], totals: Mapping[str, int], most
     "--hold-back-known",
     default=0.0,
     show_default=True,
-    help="Share of test queries to take about documents that training knows.",
+    help="Share of all queries to hold back for test though training knows their documents.",
 )
 @click.option(
     "--by",
