@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ragd_tune.objectives import Rows
 from ragd_tune.testing.bench import snapshot
-from ragd_tune_cpu import pieces
+from ragd_tune_cpu import loss, pieces
+from ragd_tune_cpu.prepare import prepare
 
 QUESTIONS = ["anchor " * (1 + i) for i in range(4)]
 ANSWERS = ["castle desert " * (1 + 5 * i % 13) for i in range(6)]
@@ -64,6 +67,47 @@ def test_activations_beyond_the_room_are_computed_again_with_the_same_gradients(
     again = _gradients(model)
     assert sum(read) == 2 * once
     assert all(torch.equal(one, other) for one, other in zip(kept, again, strict=True))
+
+
+@pytest.mark.parametrize("tuning", ["full", "lora"])
+def test_a_step_in_16_bits_makes_its_copies_of_the_weights_once(
+    lab: Any, monkeypatch: pytest.MonkeyPatch, tuning: str
+) -> None:
+    monkeypatch.setattr(pieces, "TOKENS", 64)
+    plan = lab.plan(lab.base(), tuning=tuning, precision="bf16")
+    trainee = prepare(plan, lab.rows)
+    model = trainee.model
+    made = CastCounter()
+    before = {name: (p.dtype, p.clone()) for name, p in model.named_parameters()}
+    with loss.precision(model, plan), made:
+        first = pieces.embed_columns(model, columns(model))
+    assert len(pieces.cut(columns(model)[2])) > 1, "several pieces are what this is about"
+    copies = [made.of[p.data_ptr()] for p in model.parameters() if p.data_ptr() in made.of]
+    assert copies
+    assert set(copies) == {1}
+    for name, parameter in model.named_parameters():
+        assert parameter.dtype == before[name][0]
+        assert torch.equal(parameter, before[name][1])
+    with torch.no_grad():
+        for parameter in trainee.adamw.param_groups[0]["params"]:
+            parameter.add_(0.1)
+    with loss.precision(model, plan):
+        again = pieces.embed_columns(model, columns(model))
+    assert not torch.equal(first[0], again[0]), "the copies are of the weights as they are now"
+
+
+class CastCounter(TorchDispatchMode):
+    """How often each tensor was copied to 16 bits, by where it lies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of: Counter[int] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.ops.aten._to_copy.default and kwargs.get("dtype") is torch.bfloat16:
+            self.of[args[0].data_ptr()] += 1
+        return func(*args, **kwargs)
 
 
 def _gradients(model: Any) -> list[torch.Tensor]:

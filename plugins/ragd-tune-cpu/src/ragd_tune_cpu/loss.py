@@ -117,9 +117,34 @@ def precision(model: Network, plan: TrainPlan) -> Iterator[None]:
 
     encoder.forward = forward
     try:
-        yield
+        with _frozen_in_16_bits(encoder):
+            yield
     finally:
         del encoder.forward
+
+
+@contextlib.contextmanager
+def _frozen_in_16_bits(encoder: torch.nn.Module) -> Iterator[None]:
+    """Hold the weights that are not trained in bfloat16 meanwhile.
+
+    Autocast keeps its copies of trained weights alone, and would make those of a LoRA's base anew
+    for each piece of each batch.
+    """
+    frozen = [
+        (module, name, parameter)
+        for module in encoder.modules()
+        if isinstance(module, torch.nn.Linear)
+        for name, parameter in module.named_parameters(recurse=False)
+        if not parameter.requires_grad
+    ]
+    for module, name, parameter in frozen:
+        short = parameter.to(torch.bfloat16)
+        setattr(module, name, torch.nn.Parameter(short, requires_grad=False))
+    try:
+        yield
+    finally:
+        for module, name, parameter in frozen:
+            setattr(module, name, parameter)
 
 
 @torch.no_grad()

@@ -37,6 +37,7 @@ class Relevance(torch.nn.Module):
         return torch.stack([-(target * F.log_softmax(z, dim=0)).sum() for z, target in rows]).mean()
 
 
+@pieces.weights_cast_once()
 def score(model: CrossEncoder, features: dict[str, Tensor]) -> Tensor:
     """Return the logit of every pair, float32 (pairs,), in pieces of like length."""
     found = pieces.cut(features)
