@@ -76,7 +76,7 @@ def test_a_step_in_16_bits_makes_its_copies_of_the_weights_once(
     monkeypatch.setattr(pieces, "TOKENS", 64)
     plan = lab.plan(lab.base(), tuning=tuning, precision="bf16")
     trainee = prepare(plan, lab.rows)
-    model = trainee.model
+    model: Any = trainee.model
     made = CastCounter()
     before = {name: (p.dtype, p.clone()) for name, p in model.named_parameters()}
     with loss.precision(model, plan), made:
@@ -100,7 +100,7 @@ class CastCounter(TorchDispatchMode):
     """How often each tensor was copied to 16 bits, by where it lies."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.of: Counter[int] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
