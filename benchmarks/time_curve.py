@@ -60,7 +60,7 @@ def ours(asked: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as home:
         shop = workshop(home=Path(home))
         given = {"budget": asked.budget, "base": asked.base, "seed": asked.seed}
-        given |= {"tuning": asked.tuning, "device": asked.device}
+        given |= {"device": asked.device, "tuning": asked.tuning}  # None is the default
         begun = time.perf_counter()
         request = Request(kind="bi-encoder", data=asked.data, given=given, offline=True)
         planned = plan(shop, request)
@@ -146,7 +146,7 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
 def _child(verb: str, asked: argparse.Namespace, *more: str) -> dict[str, Any]:
     command = [sys.executable, __file__, verb, str(asked.data), "--split", asked.split]
     command += ["--seed", str(asked.seed), "--base", asked.base, "--device", asked.device]
-    command += ["--tuning", asked.tuning, *more]
+    command += [*(["--tuning", asked.tuning] if asked.tuning else []), *more]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
     assert isinstance(found, dict)
@@ -178,8 +178,9 @@ def draw(told: Mapping[str, Any]) -> str:
         places = [(across(math.log(seconds)), upward(score)) for seconds, score in points]
         parts.append(drawing.path(places, f"line {look}"))
         parts += [drawing.dot(x, y, f"dot {look}") for x, y in places]
-    named = [("ours, with a budget", "line after"), ("the copied recipe", "line before")]
-    parts.append(drawing.legend(named, x=LEFT, y=18))
+    named = [("with a budget", "line after"), ("the copied recipe", "line before")]
+    named += [] if base is None else [("the base", "limit")]
+    parts.append(drawing.legend(named, x=4, y=18))
     described = "; ".join(
         f"{one}: "
         + ", ".join(f"{score:.4f} in {seconds / 60:.1f} min" for seconds, score in points)
@@ -229,7 +230,7 @@ def main() -> None:
         one.add_argument("--seed", type=int, default=0)
         one.add_argument("--base", default="all-MiniLM-L6-v2")
         one.add_argument("--device", default="cpu")
-        one.add_argument("--tuning", default="lora", choices=["full", "lora"])
+        one.add_argument("--tuning", choices=["full", "lora"], help="of ours")
         one.add_argument("--times", default=TIMES)
         one.add_argument("--budget", default="1m")
         one.add_argument("--out", type=Path, default=Path("curve.json"))
