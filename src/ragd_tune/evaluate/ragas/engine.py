@@ -9,7 +9,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -89,7 +89,7 @@ def _bracketed(ip: str) -> str:
     return f"[{ip}]" if ":" in ip else ip
 
 
-def _answers(job: Mapping[str, Any], by: Judge, log: Path) -> Iterator[dict[str, Any]]:
+def _answers(job: Mapping[str, Any], by: Judge, log: Path) -> Generator[dict[str, Any], None, None]:
     """Run the driver and yield what it answers; it is ended when the caller stops listening."""
     process = _started(by.python or Path(sys.executable), log)
     assert process.stdin is not None
