@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ def test_maxsim_through_its_own_checkpoint_agrees_within_a_ten_thousandth(
     documents = [*list(CORPUS.values())[:40], "lake! lamp? ...", "garden forest " * 200]
     theirs = engine.scores(exported, QUERIES, documents)
     mine = maxsim(multi(ours, QUERIES, "query"), multi(ours, documents, "document"))
+    sys.stderr.write(f"MaxSim differs by {np.abs(theirs - mine).max():.1e} at most\n")
     assert np.abs(theirs - mine).max() <= 1e-4
     assert np.ptp(mine) > 0.1  # else any scores at all would agree
 
@@ -107,11 +109,18 @@ def test_an_index_read_again_gives_our_ranking(
     store = TokenStore.write(tmp_path / "tokens", [(list(CORPUS), vectors)], model="ours")
     mine = store.search(multi(ours, QUERIES, "query"), DOCUMENTS)
     theirs = engine.search(index, QUERIES, TOP)
+    furthest, shared = 0.0, 0
     for whole, found in zip(mine, theirs, strict=True):
         exact = dict(whole)
+        furthest = max(furthest, *(abs(score - exact[name]) for name, score in found))
+        shared += len({name for name, _ in found} & {name for name, _ in whole[:TOP]})
         assert len(found) == TOP
         assert max(abs(score - exact[name]) for name, score in found) <= ROUNDED
         scores = np.array([exact[name] for name, _ in found])
         assert (np.maximum.accumulate(scores[::-1])[::-1] - scores).max() <= 2 * ROUNDED
         assert scores.min() >= whole[TOP - 1][1] - 2 * ROUNDED
         assert np.ptp([score for _, score in whole]) > 10 * ROUNDED  # else any order would agree
+    share = shared / (TOP * len(QUERIES))
+    sys.stderr.write(
+        f"{share:.0%} of the best {TOP} are the same; scores differ by {furthest:.3f}\n"
+    )
