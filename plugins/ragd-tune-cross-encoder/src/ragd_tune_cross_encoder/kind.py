@@ -34,7 +34,7 @@ class CrossEncoder:
     incumbent: str = "the first stage's order, and the base where that is a reranker"
 
     def defaults(self, profile: Profile) -> Mapping[str, Value]:
-        """Return learning rate, batch size, epochs; :mod:`ragd_tune_cross_encoder.defaults`."""
+        """Return rate, batch size, epochs and loss; :mod:`ragd_tune_cross_encoder.defaults`."""
         return defaults(profile)
 
     def rows(self, data: DataSet, objective: str, options: Mapping[str, Value]) -> Rows:

@@ -17,10 +17,11 @@ ROWS = (
     Option(
         name="negatives_from",
         type="str",
-        default="bm25",
-        choices=("bm25", FIRST_STAGE, "data"),
-        help="where negatives come from: bm25 fills up what the data lacks; first-stage takes what "
-        "the first stage of the proof finds if the data has none; data adds none to the data's own",
+        default=FIRST_STAGE,
+        choices=(FIRST_STAGE, "bm25", "data"),
+        help="where negatives come from: first-stage takes what the first stage of the proof finds "
+        "if the data has none; bm25 fills up what the data lacks; data adds none to the data's own",
+        reason="what the reranker is to put in order; docs/explanation/recipes.md has the figures",
     ),
     Option(
         name="mine_depth",
