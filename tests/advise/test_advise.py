@@ -11,6 +11,7 @@ from tests.mine.conftest import embed
 from ragd_tune import cli
 from ragd_tune.advise import Facts, Hardware, recommend
 from ragd_tune.advise.measure import _ndcg, measure, sample, vocabulary
+from ragd_tune.advise.recommend import AROUND
 from ragd_tune.errors import DONE
 from ragd_tune.testing.machine import Machine
 from ragd_tune.testing.samples import tiny_data
@@ -69,6 +70,15 @@ def test_rows_for_an_llm_count_where_search_is_good_and_only_what_is_installed_i
 def test_the_time_is_three_forward_passes_of_every_pair() -> None:
     assert recommend(FACTS).seconds == pytest.approx(3000 * 0.01 * 3)
     assert recommend(replace(FACTS, seconds_a_pair=None)).seconds is None
+
+
+def test_the_memory_is_that_of_the_process_and_the_copies_of_the_weights() -> None:
+    weights = 90_000_000
+    assert recommend(FACTS, weights=weights).memory == AROUND + 4 * weights  # all weights
+    minimal = replace(FACTS, hardware=replace(FACTS.hardware, tier="minimal"))
+    assert recommend(minimal, weights=weights).memory == AROUND + weights
+    assert recommend(FACTS).memory is None
+    assert recommend(replace(FACTS, pairs=10), weights=weights).memory is None
 
 
 def test_facts_are_measured_on_the_data() -> None:

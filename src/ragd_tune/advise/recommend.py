@@ -8,7 +8,7 @@ independent groups. The proof after the training decides; the advice only says w
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from ragd_tune.advise.facts import Facts
@@ -27,6 +27,13 @@ LARGE = 1_000_000
 """Passages above which embedding them all again is what costs."""
 TRAINING = 3.0
 """A step of training costs about three forward passes: one forward, two backward."""
+AROUND = 2_300_000_000
+"""Bytes that a training takes beside its weights: the process, and what a step keeps (1 GB).
+
+Measured with all-MiniLM-L6-v2 (90 MB) on MedQuAD on a CPU: 2.3 to 3.0 GB in all for `full`, 2.3 to
+2.7 for `lora` (docs/explanation/results.md)."""
+_COPIES: dict[str, int] = {"full": 4, "lora": 1, "query": 1}
+"""Times the weights: themselves, and for `full` their gradients and Adam's two moments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +61,25 @@ def recommend(
     base: str = "",
     raft_rows: bool = False,
     kinds: Collection[str] = ("bi-encoder", "cross-encoder", "raft"),
+    weights: int | None = None,
 ) -> Advice:
     """Return what to do; the first rule that holds decides.
 
     ``base`` is what was measured, where it is not the default. ``raft_rows`` says that the set has
     rows for an LLM: they come into play where search is good.
-    ``kinds`` are those that can be trained: no other is recommended.
+    ``kinds`` are those that can be trained: no other is recommended. ``weights`` are the base's, in
+    bytes of 32-bit floats: the memory follows from them.
     """
+    advice = _decided(facts, data, base, raft_rows=raft_rows, kinds=kinds)
+    copies = _COPIES.get(advice.what)
+    if weights is None or copies is None:
+        return advice
+    return replace(advice, memory=AROUND + copies * weights)
+
+
+def _decided(
+    facts: Facts, data: str, base: str, *, raft_rows: bool, kinds: Collection[str]
+) -> Advice:
     no = _against(facts)
     if no:
         return Advice(what="nothing", command="", reasons=no)

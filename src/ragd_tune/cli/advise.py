@@ -58,6 +58,8 @@ def tell(found: Advised) -> None:
         click.echo(f"  {advice.command}")
     if advice.seconds is not None:
         click.echo(f"  one epoch takes about {duration(advice.seconds)} here, by what was measured")
+    if advice.memory is not None:
+        click.echo(f"  it takes about {size(advice.memory)} of memory on a CPU")
     for note in found.notes:
         click.echo(f"note: {note}")
 

@@ -60,8 +60,10 @@ def advise(
     split = next((name for name in ("test", "dev", "train") if name in data.qrels), "train")
     machine = hardware(shop)
     made = generated(data, split)
+    weights = None
     try:
         found = resolve(base, offline=offline, home=shop.store.root)
+        weights = sum(path.stat().st_size for path in found.path.glob("*.safetensors")) or None
         count = counter(found.path)
         with embedding(shop, base, offline=offline) as embed:
             facts = measure(
@@ -80,7 +82,14 @@ def advise(
     kinds = tuple(shop.registry.kinds)
     notes.extend(_larger_base(machine.tier, base))
     named = "" if base == usual else base
-    advice = recommend(facts, data=str(data.source), base=named, raft_rows=raft, kinds=kinds)
+    advice = recommend(
+        facts,
+        data=str(data.source),
+        base=named,
+        raft_rows=raft,
+        kinds=kinds,
+        weights=weights,
+    )
     return Advised(advice=advice, facts=facts, data=data, notes=tuple(notes))
 
 
