@@ -158,7 +158,7 @@ def test_a_rollback_tells_which_documents_only_the_new_index_has(
 ) -> None:
     activated_with_a_document_since(bench, shop, config)
     _, notes = hosting.roll_back(shop)
-    assert notes == ("indexed since the activation, so index again: since",)
+    assert notes == ("indexed since the activation, so index again: /d/since.txt",)
 
 
 def test_what_was_edited_since_survives_a_rollback(

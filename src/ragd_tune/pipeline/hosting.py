@@ -129,7 +129,8 @@ def roll_back(shop: Workshop) -> tuple[Change | None, tuple[str, ...]]:
 def _left_behind(there: bytes, kept: bytes, where: str) -> tuple[str, ...]:
     """Say which documents were indexed since, and are not where ragd goes back to."""
     now, then = (host_config(configfile.parse(raw, where)).chroma_path for raw in (there, kept))
-    missing = sorted(chroma.documents_in(now) - chroma.documents_in(then)) if now != then else []
+    there_now, there_then = chroma.documents_in(now), chroma.documents_in(then)
+    missing = sorted({there_now[key] for key in there_now.keys() - there_then.keys()})
     if not missing:
         return ()
     named = ", ".join(missing[:3]) + (f" … ({len(missing)} in all)" if len(missing) > 3 else "")

@@ -163,21 +163,25 @@ def names_in(chroma_dir: Path) -> set[str]:
         raise DataError(f"{chroma_dir / DATABASE}: cannot be read: {error}") from error
 
 
-def documents_in(chroma_dir: Path) -> frozenset[str]:
-    """Return the ids of the documents in a store, without opening it by chromadb; empty if none.
+def documents_in(chroma_dir: Path) -> dict[str, str]:
+    """Return the path of each document in a store by its id, without opening it by chromadb.
 
     A store that cannot be read tells none.
     """
     query = (
-        "SELECT embeddings.embedding_id FROM embeddings JOIN segments ON embeddings.segment_id ="
-        " segments.id JOIN collections ON segments.collection = collections.id"
+        "SELECT embeddings.embedding_id, told.string_value FROM embeddings"
+        " JOIN segments ON embeddings.segment_id = segments.id"
+        " JOIN collections ON segments.collection = collections.id"
+        " LEFT JOIN embedding_metadata AS told"
+        " ON told.id = embeddings.id AND told.key = 'chroma:document'"
         " WHERE collections.name = ?"
     )
     try:
         with contextlib.closing(_read_only(chroma_dir / DATABASE)) as source:
-            return frozenset(str(row[0]) for row in source.execute(query, (RECORDS,)))
+            rows = source.execute(query, (RECORDS,))
+            return {str(key): str(path or key) for key, path in rows}
     except sqlite3.Error:
-        return frozenset()
+        return {}
 
 
 def open_client(folder: Path) -> Any:
