@@ -29,7 +29,7 @@ PATIENCE = 3600.0
 
 DOCUMENTS = 200
 TOP = 10
-ROUNDED = 0.1
+ROUNDED = 0.15
 """How far a score of an index may lie from the exact one; queries have 32 tokens."""
 
 
