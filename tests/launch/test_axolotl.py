@@ -1,22 +1,29 @@
-"""Axolotl's files, and its launching by a stand-in for its interpreter: it does not run here."""
+"""Axolotl by a stand-in for its interpreter, and by itself where that is named."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from ragd_tune.backends import Limits, LoadRequest
 from ragd_tune.choose import choose_trainer
 from ragd_tune.errors import NoBackendError, NotInstalledError, UsageError, WorkerError
+from ragd_tune.interchange import peft
 from ragd_tune.launch import axolotl, files
 from ragd_tune.objectives import Rows
 from ragd_tune.options import CAUSAL_LM, LORA, RUN, Value
 from ragd_tune.plan import BaseModel, Event, TrainPlan
+from ragd_tune.registry import discover
+from ragd_tune.testing.tiny_lm import tiny_lm
 
 ROWS = Rows(
     objective="causal_lm",
@@ -252,3 +259,36 @@ def test_axolotl_s_own_schema_takes_what_is_written_and_refuses_a_key_more(
     path.write_text(path.read_text(encoding="utf-8") + "lora_s: 1\n", encoding="utf-8")
     with pytest.raises(UsageError, match="lora_s: Axolotl has no such option"):
         axolotl.check(python, path)
+
+
+@pytest.mark.proof
+@pytest.mark.skipif(axolotl.VARIABLE not in os.environ, reason=f"${axolotl.VARIABLE} names none")
+def test_axolotl_itself_trains_an_adapter_that_our_backend_loads(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    python = axolotl.interpreter()
+    assert python is not None
+    probe = [str(python), "-P", "-c", "import axolotl.train"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip(f"{python} has Axolotl's schema, and not all that it trains with")
+    made = make_plan(max_steps=4, batch_size=2, max_length=64, precision="fp32", epochs=8.0)
+    base = BaseModel(name="tiny", path=tiny_lm(tmp_path), fingerprint="f" * 64)
+    plan, events = replace(made, base=base, device="cpu"), list[Event]()
+    result = axolotl.run(plan, ROWS, events.append, python=python)
+    assert result.steps == 4
+    assert all(0 < loss < 20 for _, loss in result.losses)
+    adapter = peft.read(plan.out)
+    assert any(np.abs(part.b).max() > 0 for part in adapter.parts.values()), "nothing was learned"
+    request = LoadRequest(
+        objective="causal_lm",
+        format="peft",
+        base=base,
+        device="cpu",
+        adapter=plan.out,
+        facts=result.facts,
+    )
+    model = discover().call("cpu", "ragd_tune_load_adapter", request=request)
+    limits = Limits(max_tokens=4)
+    hook = "ragd_tune_generate"
+    (said,) = discover().call("cpu", hook, model=model, prompts=["Who rang?"], limits=limits)
+    assert isinstance(said, str)
