@@ -44,7 +44,7 @@ def command_lines(page: Path) -> Iterator[list[str]]:
 
 
 def _of_line(line: str) -> Iterator[list[str]]:
-    for command in re.split(r"&&|\||;|>", line):
+    for command in re.split(r"&&|\||;|\s>", line):  # a range of versions holds a > too
         words = shlex.split(command, comments=True)
         while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
             words.pop(0)
