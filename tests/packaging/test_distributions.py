@@ -33,7 +33,7 @@ KINDS = {"bi-encoder", "cross-encoder", "colbert", "raft"}
 PACKAGES = ["ragd_tune", *PLUGINS.values()]
 EXTRAS = {
     *("all-kinds", "cpu", "demo", "mlx", "mlx-cuda", "mlx-embeddings", "unsloth"),
-    *("auto-tune", "documents", "mine", "onnx", "png", "ragd", "ray"),
+    *("auto-tune", "documents", "mine", "onnx", "png", "ragas", "ragd", "ray"),
 }
 
 
@@ -154,6 +154,7 @@ def test_the_extras_bring_what_they_are_named_for(dists: Path) -> None:
     more = {"mlx-lm[cpu]>=0.32", "mlx-embeddings<0.2,>=0.1"}
     assert in_extra(dists, "mlx-embeddings") == mlx | more
     assert in_extra(dists, "mlx-cuda") == mlx | {"mlx-lm[cuda13]>=0.32"}
+    assert in_extra(dists, "ragas") == {"ragas<0.5,>=0.4.3", "langchain-community<0.4"}
     assert in_extra(dists, "unsloth") == kinds | {
         f"ragd-tune-unsloth{minor_range()}",
         "unsloth>=2026.10.9",
