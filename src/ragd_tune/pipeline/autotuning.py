@@ -97,7 +97,7 @@ def search(shop: Workshop, asked: Search, say: Say = lambda text: None) -> Found
             f"{count} {SPLIT} queries, and test is not looked at"
         )
         if study.attempts:
-            say(f"{len(study.attempts)} trials of an earlier call are kept")
+            say(f"trials of earlier calls that are kept: {len(study.attempts)}")
         ended = Searching(
             shop=shop, asked=asked, planned=planned, folder=folder, study=study, say=say
         ).run()
