@@ -8,6 +8,9 @@ train raft``, on the same questions, for as many steps, with the same options: o
 among distractors (RAFT), once with the oracle alone (plain). Then the kind's own proof has both
 answer new questions about other people, with distractors: plain is the incumbent.
 ``OUT/comparison.json`` has every figure with its interval.
+
+Seed 0 shows a gain of .658 (.592 to .724). Seed 1 shows none (-.037; -.109 to .034): its base ended
+pre-training at a loss of 1.22 and not of .90, and looks things up less well.
 """
 
 from __future__ import annotations
