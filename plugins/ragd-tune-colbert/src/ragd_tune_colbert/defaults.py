@@ -1,6 +1,6 @@
 """Defaults of a ColBERT's training.
 
-Rates were compared in runs of 100 steps from all-MiniLM-L6-v2 on an H100, by ``python
+Rates were compared in runs of 100 steps from all-MiniLM-L6-v2 on an H200, by ``python
 benchmarks/reranker_rates.py colbert SET TUNING RATES --steps 100`` (seed 0): gain in nDCG@10 over
 the base embedder's order of the same 20 candidates, on dev.
 

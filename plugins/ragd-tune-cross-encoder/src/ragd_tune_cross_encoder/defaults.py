@@ -1,6 +1,6 @@
 """Defaults of a reranker's training.
 
-Rates were compared in runs of 140 steps from all-MiniLM-L6-v2 with a new head on an H100, by
+Rates were compared in runs of 140 steps from all-MiniLM-L6-v2 with a new head on an H200, by
 ``python benchmarks/reranker_rates.py cross-encoder SET TUNING RATES --option negatives_from=bm25``
 (seed 0): nDCG@10 less that of the base embedder's order of the same 20 candidates, on dev.
 
