@@ -146,7 +146,10 @@ def train(model: Scorer, rows: list[Asked], source: str, loss: str, asked: Any) 
             if not order:
                 order = draw.sample(range(len(rows)), len(rows))
             row = rows[order.pop()]
-            drawn = draw.sample(row.found[source], asked.negatives)
+            found_here = row.found[source]
+            drawn = draw.sample(found_here, min(asked.negatives, len(found_here)))
+            while len(drawn) < asked.negatives:  # few words in common with anything
+                drawn.append(draw.choice(rows).answer)
             pairs += [(row.query, text) for text in (row.answer, *drawn)]
         logits = model(pairs).view(asked.rows, -1)
         if loss == "bce":

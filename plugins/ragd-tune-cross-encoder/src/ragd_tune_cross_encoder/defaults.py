@@ -23,9 +23,10 @@ were not tried.
 
 Negatives from the first stage and the listwise loss are the defaults since both together put
 nl2bash in a better order than BM25's negatives and binary cross-entropy after the same 60 steps:
-.468 against .367; the first stage's negatives and binary cross-entropy .231, still near the loss of
-knowing the share of answers alone. The embedder's own order has .490 (docs/explanation/recipes.md).
-Whether a whole training so beats that order was not measured.
+.468 against .367. Either alone: .404 listwise on BM25's negatives, .231 by binary cross-entropy on
+the first stage's, still near the loss of knowing the share of answers alone. The embedder's own
+order has .490 (docs/explanation/recipes.md). Whether a whole training so beats that order was not
+measured.
 
 A row has five pairs by default, so that a batch of 16 rows is 80 pairs: what a bi-encoder's batch
 of 32 with one negative takes in memory, about.
