@@ -77,6 +77,7 @@ def test_no_value_lies_outside_its_option() -> None:
 
 def test_a_drawn_number_has_two_digits_and_stays_in_its_range() -> None:
     rate = next(axis for axis in space(OPTIONS, settings()) if axis.name == "learning_rate")
-    assert rounded(rate, 0.000123456) == 0.00012
+    assert rounded(rate, 0.0000654321) == 0.000065
+    assert rounded(rate, 2 * rate.high) == rate.high
     assert rounded(rate, rate.high) == rate.high
     assert rounded(rate, rate.default) == rate.default
