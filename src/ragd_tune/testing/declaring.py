@@ -102,10 +102,12 @@ class Declares(Hooks):
 
     def test_a_base_that_it_runs_is_not_called_unfit(self, bench: Bench, tmp_path: Path) -> None:
         nowhere = BaseModel(name="none", path=tmp_path / "none", fingerprint="0" * 64)
-        for objective in sorted({cell.objective for cell in bench.backend.train_cells}):
+        cells = bench.backend.train_cells
+        here = {cell.objective for cell in cells if not why_not(cell, bench.backend)}
+        for objective in sorted({cell.objective for cell in cells}):
             told = bench.backend.unfit(nowhere, objective)
             assert told == "", "what is not there is unfit for nobody: loading says that it is gone"
-            if objective not in self.uncovered:
+            if objective in here and objective not in self.uncovered:
                 assert bench.backend.unfit(bench.base(objective), objective) == ""
 
     def test_a_format_that_it_does_not_declare_is_refused(self, bench: Bench) -> None:
