@@ -12,7 +12,7 @@ from ragd_tune import cli
 from ragd_tune.data import DataSet, Document, Query, read, write
 from ragd_tune.data.generate.answer_made import Asked, answer_by_model
 from ragd_tune.data.generate.answers import answer_in, example_of, word_for_word
-from ragd_tune.data.llm import Endpoint
+from ragd_tune.data.llm import Endpoint, Keeper
 from ragd_tune.data.raft import Contexts, quotes_of, read_examples
 from ragd_tune.data.raft.build import lexical_search
 from ragd_tune.errors import BAD_DATA, DONE, USAGE
@@ -183,10 +183,12 @@ def test_an_endpoint_that_misbehaves_changes_no_example(asked: Path, tmp_path: P
         for qid, (did,) in data.qrels["train"].items()
     }
     with serving() as server:
-        calm = answer_by_model(questions, client(server.url), tmp_path / "a")
+        calm = answer_by_model(
+            questions, Keeper(endpoint=client(server.url), folder=tmp_path / "a")
+        )
     faults = tuple(one for one in FAULTS if one not in ("torn", "slow"))
     with serving(faults=faults) as server:
-        bad = answer_by_model(questions, client(server.url), tmp_path / "b")
+        bad = answer_by_model(questions, Keeper(endpoint=client(server.url), folder=tmp_path / "b"))
     assert (bad.examples, bad.dropped) == (calm.examples, calm.dropped)
     assert set(calm.examples) == {"q0"}
 

@@ -11,7 +11,7 @@ from ragd_tune.data.chunk import Chunk
 from ragd_tune.data.generate.model_made import generate_by_model, judge, styles
 from ragd_tune.data.generate.prompts import STYLES, fenced, questions_in, verdict_in
 from ragd_tune.data.journal import Journal
-from ragd_tune.data.llm import Budget, Endpoint, EndpointError
+from ragd_tune.data.llm import Budget, Endpoint, EndpointError, Keeper
 from ragd_tune.data.llm.address import check
 from ragd_tune.data.llm.parse import json_in
 from ragd_tune.errors import UsageError
@@ -34,7 +34,9 @@ def client(url: str, **more: object) -> Endpoint:
 
 def test_every_passage_gets_its_questions_and_their_origin(tmp_path: Path) -> None:
     with serving() as server:
-        made, told = generate_by_model(passages(3), client(server.url), tmp_path, per_chunk=2)
+        made, told = generate_by_model(
+            passages(3), Keeper(endpoint=client(server.url), folder=tmp_path), per_chunk=2
+        )
     assert [one.chunk for one in made] == ["c0", "c0", "c1", "c1", "c2", "c2"]
     assert {(one.generator, one.model, one.style) for one in made} == {
         ("llm", "scripted", "question")
@@ -46,11 +48,15 @@ def test_every_passage_gets_its_questions_and_their_origin(tmp_path: Path) -> No
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_the_endpoint_changes_nothing_in_the_result(fault: str, tmp_path: Path) -> None:
     with serving() as server:
-        calm, _ = generate_by_model(passages(4), client(server.url), tmp_path / "a", per_chunk=3)
+        calm, _ = generate_by_model(
+            passages(4), Keeper(endpoint=client(server.url), folder=tmp_path / "a"), per_chunk=3
+        )
     timeout = 0.5 if fault == "slow" else 10.0
     with serving(faults=(fault,)) as server:
         patient = client(server.url, timeout=timeout)
-        made, told = generate_by_model(passages(4), patient, tmp_path / "b", per_chunk=3)
+        made, told = generate_by_model(
+            passages(4), Keeper(endpoint=patient, folder=tmp_path / "b"), per_chunk=3
+        )
         asked = sum(server.seen.values())
     if fault == "torn":  # what was whole in half an answer is taken
         assert {one.chunk for one in made} == {one.chunk for one in calm}
@@ -63,15 +69,21 @@ def test_a_fault_of_the_endpoint_changes_nothing_in_the_result(fault: str, tmp_p
 def test_an_endpoint_that_knows_no_schemas_is_asked_without_one(tmp_path: Path) -> None:
     with serving(schema=False) as server:
         endpoint = client(server.url)
-        made, _ = generate_by_model(passages(3), endpoint, tmp_path, per_chunk=2, workers=1)
+        made, _ = generate_by_model(
+            passages(3), Keeper(endpoint=endpoint, folder=tmp_path, workers=1), per_chunk=2
+        )
         assert sum("response_format" in body for body in server.bodies) == 1
     assert len(made) == 6
 
 
 def test_a_second_run_asks_nothing_twice_and_gives_the_same(tmp_path: Path) -> None:
     with serving() as server:
-        one, _ = generate_by_model(passages(5), client(server.url), tmp_path, per_chunk=2)
-        two, told = generate_by_model(passages(5), client(server.url), tmp_path, per_chunk=2)
+        one, _ = generate_by_model(
+            passages(5), Keeper(endpoint=client(server.url), folder=tmp_path), per_chunk=2
+        )
+        two, told = generate_by_model(
+            passages(5), Keeper(endpoint=client(server.url), folder=tmp_path), per_chunk=2
+        )
         assert set(server.seen.values()) == {1}
     assert one == two
     assert (told.asked, told.known) == (0, 5)
@@ -82,11 +94,15 @@ def test_a_budget_stops_the_run_and_a_larger_one_goes_on(tmp_path: Path) -> None
         endpoint = client(server.url)
         small = Budget(tokens=200)
         made, told = generate_by_model(
-            passages(6), endpoint, tmp_path, per_chunk=1, workers=1, budget=small
+            passages(6),
+            Keeper(endpoint=endpoint, folder=tmp_path, workers=1, budget=small),
+            per_chunk=1,
         )
         assert "tokens" in told.stopped
         assert len(made) == 2
-        made, told = generate_by_model(passages(6), endpoint, tmp_path, per_chunk=1)
+        made, told = generate_by_model(
+            passages(6), Keeper(endpoint=endpoint, folder=tmp_path), per_chunk=1
+        )
         assert told.known == 2
     assert len(made) == 6
     assert "minutes" in _out_of_time(tmp_path)
@@ -96,7 +112,9 @@ def _out_of_time(folder: Path) -> str:
     with serving() as server:
         budget = Budget(seconds=0.0)
         _, told = generate_by_model(
-            passages(2), client(server.url), folder / "time", per_chunk=1, budget=budget
+            passages(2),
+            Keeper(endpoint=client(server.url), folder=folder / "time", budget=budget),
+            per_chunk=1,
         )
     return told.stopped
 
@@ -104,9 +122,9 @@ def _out_of_time(folder: Path) -> str:
 def test_an_endpoint_that_is_gone_ends_the_run_with_what_came_kept(tmp_path: Path) -> None:
     with serving() as server:
         endpoint = client(server.url, retries=0)
-        generate_by_model(passages(2), endpoint, tmp_path, per_chunk=1)
+        generate_by_model(passages(2), Keeper(endpoint=endpoint, folder=tmp_path), per_chunk=1)
     with pytest.raises(EndpointError) as told:
-        generate_by_model(passages(40), endpoint, tmp_path, per_chunk=1)
+        generate_by_model(passages(40), Keeper(endpoint=endpoint, folder=tmp_path), per_chunk=1)
     assert "kept" in told.value.mend or "start" in told.value.mend
 
 
@@ -128,9 +146,13 @@ def _user() -> dict[str, str]:
 def test_the_judge_drops_what_the_passage_does_not_answer(tmp_path: Path) -> None:
     chunks = passages(2)
     with serving() as server:
-        made, _ = generate_by_model(chunks, client(server.url), tmp_path, per_chunk=1)
+        made, _ = generate_by_model(
+            chunks, Keeper(endpoint=client(server.url), folder=tmp_path), per_chunk=1
+        )
         bad = replace(made[1], text="Is it unanswerable?")
-        scored, why, _ = judge([made[0], bad], chunks, client(server.url), tmp_path)
+        scored, why, _ = judge(
+            [made[0], bad], chunks, Keeper(endpoint=client(server.url), folder=tmp_path)
+        )
         assert {body["temperature"] for body in server.bodies[-2:]} == {0.0}
     assert set(why) == {1}
     assert [one.score for one in scored] == [8.0, 8.0]
@@ -170,7 +192,7 @@ def test_no_proxy_and_no_redirect_takes_documents_elsewhere(
 def test_the_key_goes_into_the_header_and_nowhere_else(tmp_path: Path) -> None:
     with serving() as server:
         endpoint = client(server.url, key="secret-key")
-        generate_by_model(passages(1), endpoint, tmp_path, per_chunk=1)
+        generate_by_model(passages(1), Keeper(endpoint=endpoint, folder=tmp_path), per_chunk=1)
         assert server.headers[0]["Authorization"] == "Bearer secret-key"
     assert "secret-key" not in repr(endpoint)
     assert all("secret-key" not in path.read_text("utf-8") for path in tmp_path.iterdir())

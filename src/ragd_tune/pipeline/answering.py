@@ -17,7 +17,7 @@ from ragd_tune.data.raft import Example
 from ragd_tune.data.raft.files import row_of
 from ragd_tune.data.write import must_be_free
 from ragd_tune.errors import DataError
-from ragd_tune.pipeline.asking import Asking, connect
+from ragd_tune.pipeline.asking import Asking, connect, keeper_of
 from ragd_tune.pipeline.workshop import Workshop
 
 ORACLES = 3
@@ -77,13 +77,8 @@ def answer_data(
     endpoint = connect(replace(asking, temperature=0.0), seed=seed)
     answered = answer_by_model(
         questions,
-        endpoint,
-        shop.store.runs / "asking",
+        keeper_of(shop, endpoint, asking),
         judged=asking.judged,
-        workers=asking.workers,
-        budget=asking.budget,
-        cluster=shop.cluster,
-        progress=shop.progress,
     )
     if not answered.examples:
         raise DataError(

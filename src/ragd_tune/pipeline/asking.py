@@ -10,7 +10,7 @@ from ragd_tune.data.chunk import Chunk
 from ragd_tune.data.generate.model import Question
 from ragd_tune.data.generate.model_made import generate_by_model, judge
 from ragd_tune.data.generate.prompts import prompt_id
-from ragd_tune.data.llm import Budget, Endpoint, EndpointError, Outcome
+from ragd_tune.data.llm import Budget, Endpoint, EndpointError, Keeper, Outcome
 from ragd_tune.data.llm.endpoint import DEFAULT, KEY
 from ragd_tune.errors import DataError, NotInstalledError
 from ragd_tune.pipeline.generating import Generated, Generation, Judge, finish, read_passages
@@ -89,17 +89,8 @@ def generate_with_model(shop: Workshop, asked: Generation, asking: Asking) -> Ge
     """
     endpoint = connect(asking, seed=asked.seed)
     library, chunks, notes = read_passages(shop, asked)
-    folder = shop.store.runs / "asking"
-    made, told = generate_by_model(
-        chunks,
-        endpoint,
-        folder,
-        per_chunk=asked.per_chunk,
-        workers=asking.workers,
-        budget=asking.budget,
-        cluster=shop.cluster,
-        progress=shop.progress,
-    )
+    keeper = keeper_of(shop, endpoint, asking)
+    made, told = generate_by_model(chunks, keeper, per_chunk=asked.per_chunk)
     notes += _notes(told, len(chunks))
     if not made:
         raise DataError(
@@ -117,7 +108,7 @@ def generate_with_model(shop: Workshop, asked: Generation, asking: Asking) -> Ge
             "base": asked.base,
         }
     }
-    judging = _judge(shop, chunks, endpoint, asking) if asking.judged else None
+    judging = _judge(chunks, keeper) if asking.judged else None
     return finish(shop, asked, library, chunks, made, notes, about=about, judge=judging)
 
 
@@ -133,23 +124,21 @@ def _notes(told: Outcome, passages: int) -> list[str]:
     return notes
 
 
-def _judge(
-    shop: Workshop,
-    chunks: Sequence[Chunk],
-    endpoint: Endpoint,
-    asking: Asking,
-) -> Judge:
+def _judge(chunks: Sequence[Chunk], keeper: Keeper) -> Judge:
     def judging(rows: Sequence[Question]) -> tuple[list[Question], dict[int, str]]:
-        scored, why, _ = judge(
-            rows,
-            chunks,
-            endpoint,
-            shop.store.runs / "asking",
-            workers=asking.workers,
-            budget=asking.budget,
-            cluster=shop.cluster,
-            progress=shop.progress,
-        )
+        scored, why, _ = judge(rows, chunks, keeper)
         return scored, why
 
     return judging
+
+
+def keeper_of(shop: Workshop, endpoint: Endpoint, asking: Asking) -> Keeper:
+    """Return who asks ``endpoint`` and keeps its answers, under the store's ``runs/asking``."""
+    return Keeper(
+        endpoint=endpoint,
+        folder=shop.store.runs / "asking",
+        workers=asking.workers,
+        budget=asking.budget,
+        cluster=shop.cluster,
+        progress=shop.progress,
+    )

@@ -102,17 +102,10 @@ def _by_model(
     *,
     offline: bool | None,
 ) -> Written:
-    from ragd_tune.data.llm import Keeper
     from ragd_tune.data.mine.writing import write_wrong
+    from ragd_tune.pipeline.asking import keeper_of
 
-    keeper = Keeper(
-        endpoint=endpoint,
-        folder=shop.store.runs / "asking",
-        workers=writing.asking.workers,
-        budget=writing.asking.budget,
-        cluster=shop.cluster,
-        progress=shop.progress,
-    )
+    keeper = keeper_of(shop, endpoint, writing.asking)
     with ExitStack() as open_:
         embed = None
         if "dense" in asked.retrievers and asked.margin is not None:
@@ -178,11 +171,10 @@ def embedding_by(
         return embed_with(embedder)
     from ragd_tune.pipeline.spreading import Model, SpreadEmbed
 
-    name = adapter or embedder.model_name
-    model = Model(
-        name=str(Path(name).resolve()) if Path(name).is_dir() else name,
-        id=embedder.id,
-        home=str(shop.store.root),
+    model = Model.of(
+        adapter or embedder.model_name,
+        embedder.id,
+        shop.store.root,
         adapter=adapter is not None,
         offline=offline,
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ragd_tune.data.raft import Example
     from ragd_tune.evaluate.significance import Comparison
     from ragd_tune.store import Entry
 
@@ -98,7 +99,7 @@ def rate(shop: Workshop, ref: str, data: DataSet | Path, asked: Asked, by: Judge
     data = data if isinstance(data, DataSet) else read(data)
     by = replace(by, model=_connected(by))
     examples = drawn(data, asked)
-    sides = _answered(shop, entry, data, asked)
+    sides = _answered(shop, entry, data, examples, asked)
     metrics = [one for one in METRICS if by.embedding_model or one != "answer_relevancy"]
     wanted = {name: [[_task(name, one) for one in side] for side in sides] for name in metrics}
     tasks = [one for both in wanted.values() for side in both for one in side if one is not None]
@@ -122,12 +123,15 @@ def rate(shop: Workshop, ref: str, data: DataSet | Path, asked: Asked, by: Judge
 
 
 def _answered(
-    shop: Workshop, entry: Entry, data: DataSet, asked: Asked
+    shop: Workshop,
+    entry: Entry,
+    data: DataSet,
+    examples: Mapping[str, Example],
+    asked: Asked,
 ) -> tuple[list[Sample], list[Sample]]:
     """Return what base and adapter answer, from the same passages."""
     from ragd_tune.models import locate
 
-    examples = drawn(data, asked)
     base = locate(entry.manifest.base.name, entry.manifest.base.fingerprint, shop.store.root)
     with ExitStack() as stack:
         models = Models(shop=shop, stack=stack, entry=entry, base=base)

@@ -38,6 +38,12 @@ class Model:
     adapter: bool = False
     offline: bool | None = None
 
+    @classmethod
+    def of(cls, name: str, known: str, home: Path, *, adapter: bool, offline: bool | None) -> Model:
+        """Return the model ``name`` with the id ``known``; a folder by its whole path."""
+        place = str(Path(name).resolve()) if Path(name).is_dir() else name
+        return cls(name=place, id=known, home=str(home), adapter=adapter, offline=offline)
+
     def same(self, found: str) -> None:
         """Refuse another model of the same name.
 

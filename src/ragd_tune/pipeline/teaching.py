@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragd_tune.errors import NotInstalledError, StoreError, UsageError
@@ -53,12 +52,8 @@ def spread_teacher(shop: Workshop, teacher: Reranker, *, offline: bool | None) -
         return None
     from ragd_tune.pipeline.spreading import Model, SpreadTeacher
 
-    name = teacher.model_name
-    model = Model(
-        name=str(Path(name).resolve()) if Path(name).is_dir() else name,
-        id=teacher.id,
-        home=str(shop.store.root),
-        offline=offline,
+    model = Model.of(
+        teacher.model_name, teacher.id, shop.store.root, adapter=False, offline=offline
     )
     return SpreadTeacher(shop.cluster, model)
 

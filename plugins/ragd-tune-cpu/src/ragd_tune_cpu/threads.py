@@ -9,7 +9,8 @@ SPINS = 20_000
 """Turns, a tenth of a millisecond or less, that a thread waits for its next work before it sleeps.
 
 A step of MiniLM has thousands of short pieces of work. On two idle cores it takes 4.0 seconds where
-threads sleep at once, 3.1 with these turns, and 2.9 with five times as many.
+threads sleep at once, 3.1 with these turns, and 2.9 with five times as many
+(``benchmarks/steps.py``, with that environment).
 """
 
 

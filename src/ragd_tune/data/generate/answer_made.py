@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ragd_tune.data.generate.answers import (
     REASONS,
@@ -21,13 +18,8 @@ from ragd_tune.data.generate.answers import (
 )
 from ragd_tune.data.generate.model_made import LEAST_SCORE
 from ragd_tune.data.generate.prompts import JUDGE_SCHEMA, verdict_in
-from ragd_tune.data.llm import Budget, Endpoint, Job, Keeper, Outcome
+from ragd_tune.data.llm import Job, Keeper, Outcome
 from ragd_tune.data.raft import Example
-
-if TYPE_CHECKING:
-    from ragd_tune.data.cluster import Cluster
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,30 +41,17 @@ class Answered:
 
 def answer_by_model(
     asked: Mapping[str, Asked],
-    endpoint: Endpoint,
-    folder: Path,
+    keeper: Keeper,
     *,
     judged: bool = True,
-    workers: int = 4,
-    budget: Budget = Budget(),  # noqa: B008 - frozen
-    cluster: Cluster | None = None,
-    progress: Progress = lambda text, done: None,
 ) -> Answered:
     """Return the examples that the model's answers make, and why the others were dropped.
 
-    Answers are kept in ``folder``: the same call goes on where an earlier one was killed, and asks
-    nothing twice. Questions that were not asked yet (a budget was used up) are in neither.
+    The same call goes on where an earlier one was killed, and asks nothing twice. Questions that
+    were not asked yet (a budget was used up) are in neither.
 
     :raises EndpointError: the endpoint refuses or is gone; what came is kept.
     """
-    keeper = Keeper(
-        endpoint=endpoint,
-        folder=folder,
-        workers=workers,
-        budget=budget,
-        cluster=cluster,
-        progress=progress,
-    )
     jobs = {
         qid: Job(
             key=qid, messages=ask_answer(one.question, list(one.oracle.values())), schema=SCHEMA
@@ -80,7 +59,7 @@ def answer_by_model(
         for qid, one in asked.items()
     }
     on = [[key, list(job.messages)] for key, job in jobs.items()]
-    told, outcome = keeper.ask("answers", _digest(keeper, on), jobs, answer_in)
+    told, outcome = keeper.ask("answers", keeper.digest(prompt_id(), on), jobs, answer_in)
     examples: dict[str, Example] = {}
     dropped: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
     for qid, made in told.items():
@@ -105,10 +84,8 @@ def _judged(
         messages = ask_judge(one)
         key = f"{qid} {_sha(messages[1]['content'])[:16]}"  # what it is about: answers change
         jobs[key] = Job(key=key, messages=messages, schema=JUDGE_SCHEMA)
-    told, took = keeper.ask("verdicts", _digest(keeper, []), jobs, verdict_in)
-    outcome.tokens += took.tokens
-    outcome.failed += took.failed
-    outcome.stopped = outcome.stopped or took.stopped
+    told, took = keeper.ask("verdicts", keeper.digest(prompt_id()), jobs, verdict_in)
+    outcome.cost(took)
     kept = {
         qid: example
         for (qid, example), key in zip(examples.items(), jobs, strict=True)
@@ -121,10 +98,6 @@ def _passes(verdict: object) -> bool:
     if not isinstance(verdict, dict):
         return True
     return bool(verdict["answerable"]) and float(str(verdict["score"])) >= LEAST_SCORE
-
-
-def _digest(keeper: Keeper, on: Sequence[object]) -> str:
-    return _sha(json.dumps([*keeper.settings, prompt_id(), *on], sort_keys=True))
 
 
 def _sha(text: str) -> str:

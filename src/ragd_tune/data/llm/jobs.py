@@ -47,6 +47,12 @@ class Outcome:
     in_a_row: int = 0
     """Failures since the last answer."""
 
+    def cost(self, other: Outcome) -> None:
+        """Count what a further round over the same work took: a judge's, after the writer's."""
+        self.tokens += other.tokens
+        self.failed += other.failed
+        self.stopped = self.stopped or other.stopped
+
     def to_json(self) -> dict[str, object]:
         """Return a JSON-shaped copy."""
         return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,6 +39,11 @@ class Keeper:
         """What answers depend on beside the question; the address is not part of it."""
         one = self.endpoint
         return [one.model, one.temperature, one.max_tokens, one.seed]
+
+    def digest(self, prompt: str, *on: object) -> str:
+        """Return the sha256 of all that answers depend on: the settings, a prompt's id, ``on``."""
+        told = json.dumps([*self.settings, prompt, *on], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
 
     def ask(
         self,

@@ -91,7 +91,12 @@ def write_wrong(
         qid: Job(key=qid, messages=_ask(data.queries[qid].text, texts[0], count), schema=SCHEMA)
         for qid, texts in answers.items()
     }
-    told, outcome = keeper.ask("wrong", _digest(keeper, jobs), jobs, passages_in)
+    told, outcome = keeper.ask(
+        "wrong",
+        keeper.digest(prompt_id(), [[key, list(job.messages)] for key, job in jobs.items()]),
+        jobs,
+        passages_in,
+    )
     dropped: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
     texts: dict[str, list[str]] = {}
     for qid, made in told.items():
@@ -162,10 +167,8 @@ def _judge(
             key = f"{qid} {hashlib.sha256(json.dumps(messages).encode()).hexdigest()[:16]}"
             jobs[key] = Job(key=key, messages=messages, schema=JUDGE_SCHEMA)
             about[key] = qid, text
-    found, took = keeper.ask("wrong-verdicts", _digest(keeper, {}), jobs, verdict_in)
-    outcome.tokens += took.tokens
-    outcome.failed += took.failed
-    outcome.stopped = outcome.stopped or took.stopped
+    found, took = keeper.ask("wrong-verdicts", keeper.digest(prompt_id()), jobs, verdict_in)
+    outcome.cost(took)
     for key, verdict in found.items():
         if isinstance(verdict, dict) and verdict["answerable"]:
             qid, text = about[key]
@@ -199,8 +202,3 @@ def _near(
             ]
             dropped["too-close"] += len(texts[qid]) - len(kept)
             texts[qid] = kept
-
-
-def _digest(keeper: Keeper, jobs: Mapping[str, Job]) -> str:
-    told = [*keeper.settings, prompt_id(), [[key, list(job.messages)] for key, job in jobs.items()]]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -8,15 +8,15 @@ import os
 import queue
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ragd_tune.data.journal import Journal
 from ragd_tune.data.llm.address import check
 from ragd_tune.errors import NotInstalledError, TuneError
 from ragd_tune.evaluate.ragas.values import Judge, Judged, Task
+from ragd_tune.lines import lines_of
 
 DRIVER = Path(__file__).with_name("driver.py")
 PINS = (
@@ -94,8 +94,7 @@ def _answers(job: Mapping[str, Any], by: Judge, log: Path) -> Generator[dict[str
     process = _started(by.python or Path(sys.executable), log)
     assert process.stdin is not None
     assert process.stdout is not None
-    lines: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=_listen, args=(process.stdout, lines), daemon=True).start()
+    lines = lines_of(process.stdout)
     try:
         with contextlib.suppress(OSError):  # it died already: the silence that follows says so
             process.stdin.write(json.dumps(job))
@@ -157,14 +156,6 @@ def _next(lines: queue.Queue[str], by: Judge, log: Path) -> str:
             f"ended; {log} has what it printed",
             mend="take a faster model, or give it more time with --seconds",
         ) from error
-
-
-def _listen(pipe: IO[str], lines: queue.Queue[str]) -> None:
-    """Pass on what the process answers; an empty text says that it has ended."""
-    with contextlib.suppress(ValueError, OSError):  # the pipe is closed under us at the end
-        for line in pipe:
-            lines.put(line)
-    lines.put("")
 
 
 def _last_words(log: Path) -> str:

@@ -7,16 +7,16 @@ import json
 import os
 import queue
 import subprocess
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
 from ragd_tune.errors import NotInstalledError, TuneError, UsageError
+from ragd_tune.lines import lines_of
 from ragd_tune.serve.ragatouille import ending
 
 if TYPE_CHECKING:
@@ -164,7 +164,6 @@ class Ragatouille:
         if self._process is not None and self._process.poll() is None:
             return self._process
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._answers = queue.Queue()
         self._started = time.time()
         ending.unlock(self._extensions, until=self._started - ending.STALE)
         try:
@@ -183,8 +182,7 @@ class Ragatouille:
         except OSError as error:
             raise NotInstalledError(f"{self.python} cannot be run: {error}", mend=PINS) from error
         assert process.stdout is not None
-        arguments = (process.stdout, self._answers)
-        threading.Thread(target=_listen, args=arguments, daemon=True).start()
+        self._answers = lines_of(process.stdout)
         self._process = process
         return process
 
@@ -227,14 +225,6 @@ class Ragatouille:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _listen(pipe: IO[str], answers: queue.Queue[str]) -> None:
-    """Pass on what the process answers; an empty text says that it has ended."""
-    with contextlib.suppress(ValueError, OSError):  # the pipe is closed under us at the end
-        for line in pipe:
-            answers.put(line)
-    answers.put("")
 
 
 def _place(path: Path) -> str:
