@@ -234,10 +234,12 @@ class Limits:
     """Bounds of a generation: new tokens, temperature (0 is greedy), and texts that end it.
 
     ``system`` is the text of the chat template's system turn; where it is empty, the model's own
-    is taken (``facts.prompts["system"]``).
+    is taken (``facts.prompts["system"]``). ``keep`` names parts of each prompt, by its place, that
+    are cut last where a prompt is too long; it is empty where none are named.
     """
 
     max_tokens: int = 512
     temperature: float = 0.0
     stop: tuple[str, ...] = ()
     system: str = ""
+    keep: tuple[tuple[str, ...], ...] = ()

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragd_tune.errors import DataError, UsageError
-from ragd_tune.objectives import Frame, Row, Rows, before_stop, frame_of, learnt, parts, samples
+from ragd_tune.objectives import (
+    Frame,
+    Row,
+    Rows,
+    asked,
+    before_stop,
+    frame_of,
+    learnt,
+    parts,
+    samples,
+)
 from ragd_tune.objectives.completion import TooLongError, shortened
 from ragd_tune.objectives.samples import Samples
 from ragd_tune.testing.samples import WORDS, causal_rows
@@ -85,8 +95,8 @@ def test_a_tokenizer_that_adds_an_end_to_every_text_does_not_end_the_prompt(plai
 
 def least(frame: Frame, row: Row) -> int:
     """Return how many tokens a row takes when all that may be cut is cut."""
-    asked = frame.prompt(str(row["prompt"]), keep=row["keep"], room=0)  # type: ignore[arg-type]
-    return len(asked.ids) + frame.sample(row, max_length=10_000).learnt
+    found = frame.prompt(str(row["prompt"]), keep=row["keep"], room=0)  # type: ignore[arg-type]
+    return len(found.ids) + frame.sample(row, max_length=10_000).learnt
 
 
 @given(
@@ -118,6 +128,24 @@ def test_no_cut_touches_the_answer_a_kept_part_or_the_template(
     if chat:
         assert text(tokenizer, made.ids).startswith("<|im_start|>user\n")
         assert "<|im_end|>\n<|im_start|>assistant\n" in text(tokenizer, made.ids)
+
+
+def test_a_generation_tells_how_many_prompts_it_cuts_and_keeps_what_it_is_told(
+    plain: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = frame_of(plain, "no")
+    short, long = "bell", " ".join(["garden forest anchor"] * 20)
+    assert [text(plain, ids) for ids in asked(frame, [short], room=30)] == [short]
+    assert not caplog.messages
+    said = f"{long} letter {long}"
+    made = asked(frame, [short, said, said], room=30, keep=[(), ("letter",), ()])
+    assert [len(ids) for ids in made[1:]] == [30, 30]
+    assert ["letter" in text(plain, ids) for ids in made] == [False, True, False]
+    (told,) = caplog.messages
+    assert told.startswith("2 of 3 prompts were cut in the middle")
+    (last,) = asked(frame, [said], room=3, keep=[(said,)])
+    assert text(plain, last) == " forest anchor"
+    assert "1 of 1 prompts lost their beginning too" in caplog.messages[-1]
 
 
 def test_a_part_to_keep_that_is_not_there_is_an_error_that_names_the_row(plain: Any) -> None:

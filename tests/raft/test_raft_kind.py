@@ -172,7 +172,29 @@ def test_both_sides_get_the_same_prompts_and_limits(data: DataSet) -> None:
     prove(data, *sides, answer_tokens=9, judged_system="Be brief.")
     assert seen[0] == seen[1]
     assert len(seen[0]) == 3 * len(data.qrels["test"])
-    assert sides[0].limits == sides[1].limits == Limits(max_tokens=9, system="Be brief.")
+    assert sides[0].limits is not None
+    assert sides[0].limits == sides[1].limits
+    assert replace(sides[0].limits, keep=()) == Limits(max_tokens=9, system="Be brief.")
+
+
+def test_a_long_prompt_may_lose_distractors_in_the_proof_and_no_question_or_oracle(
+    data: DataSet,
+) -> None:
+    asked: list[tuple[str, tuple[str, ...]]] = []
+
+    class Noting(Reader):
+        def generate(self, prompts: Sequence[str], limits: Limits) -> list[str]:
+            asked.extend(zip(prompts, limits.keep, strict=True))
+            return super().generate(prompts, limits)
+
+    prove(data, Noting(careless), Reader(careful))
+    assert len(asked) == 3 * len(data.qrels["test"])
+    for prompt, keep in asked:
+        question, *oracle = keep
+        assert f"\n{question}\n" in prompt
+        lives = question.replace("Where does", "").replace("live?", "lives in").strip()
+        assert [lives in text for text in oracle] == ([True] if lives in prompt else [])
+        assert all(text in prompt for text in oracle)
 
 
 def test_questions_without_an_answer_are_counted(data: DataSet) -> None:

@@ -1,4 +1,4 @@
-"""``ragd-tune data``: generate, mine, check, split and describe data sets."""
+"""``ragd-tune data``: generate, mine, check, convert, split and describe data sets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from ragd_tune import errors
 from ragd_tune.cli.answer import raft
+from ragd_tune.cli.convert import convert
 from ragd_tune.cli.generate import generate
 from ragd_tune.cli.mine import mine
 from ragd_tune.cli.output import show_json, table
@@ -24,9 +25,10 @@ _PATH = click.Path(path_type=Path)
 
 @click.group()
 def data() -> None:
-    """Generate, mine, check, split and describe data sets."""
+    """Generate, mine, check, convert, split and describe data sets."""
 
 
+data.add_command(convert)
 data.add_command(generate)
 data.add_command(mine)
 data.add_command(raft)
@@ -112,9 +114,10 @@ def split(
     """Split PATH by document into train, dev and test, and write it to OUT."""
     from ragd_tune.data import read, stats, write
     from ragd_tune.data import split as divide
+    from ragd_tune.pipeline.converting import split_again
 
     made = divide(read(path), seed=seed, dev=dev, test=test, by=by, hold_back_known=hold_back_known)
-    write(made, out, force=force, compress=gz)
+    write(made, out, force=force, compress=gz, tables=split_again(made, path))
     if as_json:
         show_json({"out": str(out), "stats": stats(made).to_json()})
     else:

@@ -13,6 +13,8 @@ from ragd_tune.data.lines import decode, lines, raw_lines
 
 _JSON_MEND = 'write one JSON object a line, such as {"query": "…", "positive": "…"}'
 
+_RAFT = "if RAFT's reference implementation wrote it: ragd-tune data convert FILE OUT"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -28,13 +30,20 @@ class Row:
                 return name, self.values[name]
         return "", None
 
+    @property
+    def _is_rafts(self) -> bool:
+        """Whether these are the fields of a format of RAFT's reference implementation."""
+        formats = ({"question", "cot_answer"}, {"prompt", "completion"}, {"messages"})
+        return any(fields <= self.values.keys() for fields in formats)
+
     def text(self, *names: str) -> str:
         """Return a text that must be here and must not be empty."""
         name, value = self.first(*names)
         if not name:
             has = ", ".join(repr(key) for key in list(self.values)[:8]) or "nothing"
             wanted = " or ".join(repr(name) for name in names)
-            raise BadRow("missing-field", f"has no {wanted} (it has {has})", f"add {wanted}")
+            mend = _RAFT if self._is_rafts else f"add {wanted}"
+            raise BadRow("missing-field", f"has no {wanted} (it has {has})", mend)
         text = as_text(name, value)
         if not text.strip():
             raise BadRow("empty-text", f"{name!r} is empty", "fill it or remove the row")

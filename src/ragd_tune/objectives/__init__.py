@@ -4,6 +4,7 @@ A kind turns a data set into rows of one objective; a backend minimises that obj
 rows. Which rows share a batch is decided here, so that two backends can be compared step by step.
 """
 
+from ragd_tune.objectives.asked import asked
 from ragd_tune.objectives.batches import batches, passage_keys
 from ragd_tune.objectives.completion import Frame, Sample, before_stop, frame_of
 from ragd_tune.objectives.core import (
@@ -33,6 +34,7 @@ __all__ = [
     "Rows",
     "Sample",
     "Samples",
+    "asked",
     "batches",
     "before_stop",
     "contrasting",

@@ -13,7 +13,7 @@ that the answer is not in the documents.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -126,9 +126,15 @@ def _answers(
         trial.progress(f"the {side} answers", start / len(asked))
         part = asked[start : start + BLOCK]
         prompts = [template.fill(one.question, context.documents) for one, context in part]
-        said += model.generate(prompts, limits)
+        keep = tuple(_keep(one, context) for one, context in part)
+        said += model.generate(prompts, replace(limits, keep=keep))
     trial.progress(f"the {side} answers", 1.0)
     return said
+
+
+def _keep(example: Example, context: Context) -> tuple[str, ...]:
+    """Return what of a prompt is cut last, as in training: a cut oracle would count as wrong."""
+    return (example.question, *(example.oracle if context.has_oracle else ()))
 
 
 def _judged(example: Example, context: Context, text: str) -> dict[str, float]:

@@ -18,7 +18,7 @@ from transformers import (
 from ragd_tune.backends import Limits, LoadRequest
 from ragd_tune.errors import TuneError
 from ragd_tune.interchange import quantised
-from ragd_tune.objectives import Frame, before_stop, frame_of
+from ragd_tune.objectives import Frame, asked, before_stop, frame_of
 from ragd_tune.plan import ModelFacts
 from ragd_tune_unsloth import adapter, safe
 from ragd_tune_unsloth.session import TorchHandle, quiet
@@ -38,7 +38,7 @@ class Generator(TorchHandle[Any]):
 
     def generate(self, prompts: Sequence[str], limits: Limits) -> list[str]:
         """Return one completion a prompt: greedy at temperature 0, else drawn."""
-        made = [self._ids(prompt, limits) for prompt in prompts]
+        made = self._ids(prompts, limits)
         answers = [""] * len(made)
         order = sorted(range(len(made)), key=lambda one: -len(made[one]))
         for at in range(0, len(order), AT_ONCE):
@@ -49,11 +49,11 @@ class Generator(TorchHandle[Any]):
                 answers[index] = text
         return answers
 
-    def _ids(self, prompt: str, limits: Limits) -> list[int]:
+    def _ids(self, prompts: Sequence[str], limits: Limits) -> list[list[int]]:
         room = max(1, self._facts.max_length - limits.max_tokens)
         system = limits.system or self._facts.prompts.get("system", "")
-        found = self._frame.prompt(prompt, system=system, room=room)
-        return list(found.ids)[-room:] or [self._padding]
+        made = asked(self._frame, prompts, room=room, system=system, keep=limits.keep)
+        return [ids or [self._padding] for ids in made]
 
     @property
     def _padding(self) -> int:

@@ -35,7 +35,7 @@ def read_examples(path: Path, *, drop: bool = False) -> Examples:
     dropped: Counter[str] = Counter()
     for number, raw in lines(path):
         one = _example(raw, f"{path}:{number}")
-        wrong = _rule(one)
+        wrong = broken_rule(one)
         if not wrong:
             kept.append(one)
         elif drop:
@@ -62,7 +62,7 @@ def answered(data: DataSet, split: str, *, drop: bool = False) -> dict[str, Exam
     return {qid: known[text] for qid, text in asked.items() if text in known}
 
 
-def _rule(one: Example) -> str:
+def broken_rule(one: Example) -> str:
     """Return the rule that an example breaks; empty if it is sound."""
     if not one.question.strip() or not one.answer.strip() or not any(map(str.strip, one.oracle)):
         return EMPTY

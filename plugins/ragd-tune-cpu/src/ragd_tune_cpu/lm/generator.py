@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +12,11 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from ragd_tune.backends import Limits, LoadRequest
 from ragd_tune.interchange import quantised
-from ragd_tune.objectives import Frame, before_stop, frame_of
+from ragd_tune.objectives import Frame, asked, before_stop, frame_of
 from ragd_tune.plan import ModelFacts
 from ragd_tune_cpu.lm.base import config_of, context, load_model, load_tokenizer
 from ragd_tune_cpu.loss import has_fast_bf16
 from ragd_tune_cpu.session import TorchHandle, quiet
-
-_log = logging.getLogger(__name__)
 
 TOKENS_AT_ONCE = 8_192
 """Tokens of the prompts that are answered at once, padding included: bounds the memory."""
@@ -38,7 +35,7 @@ class Generator(TorchHandle[Any]):
 
         Draws start anew from the generator's own state: two calls give other texts.
         """
-        made = [self._ids(prompt, limits) for prompt in prompts]
+        made = self._ids(prompts, limits)
         answers = [""] * len(made)
         for batch in self._batches(made):
             with quiet(), torch.inference_mode():
@@ -46,13 +43,11 @@ class Generator(TorchHandle[Any]):
                     answers[index] = text
         return answers
 
-    def _ids(self, prompt: str, limits: Limits) -> list[int]:
+    def _ids(self, prompts: Sequence[str], limits: Limits) -> list[list[int]]:
         room = max(1, self._facts.max_length - limits.max_tokens)
         system = limits.system or self._facts.prompts.get("system", "")
-        found = self._frame.prompt(prompt, system=system, room=room)
-        if found.cut:
-            _log.warning("a prompt was %d tokens too long and was cut in its middle", found.cut)
-        return list(found.ids)[-room:] or [self._padding]
+        made = asked(self._frame, prompts, room=room, system=system, keep=limits.keep)
+        return [ids or [self._padding] for ids in made]
 
     @property
     def _padding(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,15 +14,12 @@ from mlx_lm.models.cache import make_prompt_cache
 from ragd_tune.backends import Limits, LoadRequest
 from ragd_tune.errors import BaseMismatchError
 from ragd_tune.interchange import peft, quantised
-from ragd_tune.objectives import Frame, before_stop, frame_of
+from ragd_tune.objectives import Frame, asked, before_stop, frame_of
 from ragd_tune.plan import ModelFacts
 from ragd_tune_mlx import lora
 from ragd_tune_mlx.lm import base, folder
 from ragd_tune_mlx.session import on, uncompiled
 from ragd_tune_mlx.shared import Base, Bases, SharedHandle
-
-_log = logging.getLogger(__name__)
-
 
 _bases: Bases[nn.Module] = Bases()
 
@@ -48,16 +44,14 @@ class Generator(SharedHandle[nn.Module, Any]):
         """Return one completion a prompt: greedy at temperature 0, else drawn."""
         device = self.request.device
         with on(device), uncompiled(device):
-            return [self._answer(self._ids(prompt, limits), limits) for prompt in prompts]
+            return [self._answer(ids, limits) for ids in self._ids(prompts, limits)]
 
-    def _ids(self, prompt: str, limits: Limits) -> list[int]:
+    def _ids(self, prompts: Sequence[str], limits: Limits) -> list[list[int]]:
         room = max(1, self._facts.max_length - limits.max_tokens)
         system = limits.system or self._facts.prompts.get("system", "")
-        found = self._frame.prompt(prompt, system=system, room=room)
-        if found.cut:
-            _log.warning("a prompt was %d tokens too long and was cut in its middle", found.cut)
+        made = asked(self._frame, prompts, room=room, system=system, keep=limits.keep)
         tokenizer: Any = self._frame.tokenizer
-        return list(found.ids)[-room:] or [int(tokenizer.pad_token_id)]
+        return [ids or [int(tokenizer.pad_token_id)] for ids in made]
 
     def _answer(self, ids: list[int], limits: Limits) -> str:
         cache = make_prompt_cache(self.model)
