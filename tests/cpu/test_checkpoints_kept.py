@@ -123,8 +123,8 @@ def test_a_kill_in_the_middle_of_a_checkpoint_loses_that_one_alone(
 ) -> None:
     import json
 
-    base = lab.base(dropout=0.1)
-    whole, killed = (lab.plan(base, checkpoint_steps=1) for _ in range(2))
+    base = lab.base()
+    whole, killed = (lab.plan(base, checkpoint_steps=1, dropout=0.1) for _ in range(2))
     lab.train(whole)
     (tmp_path / "plan.json").write_text(json.dumps(killed.to_json()), encoding="utf-8")
     (tmp_path / "kill.py").write_text(textwrap.dedent(KILLED), encoding="utf-8")

@@ -29,13 +29,14 @@ def stop_after(step: int) -> Any:
 def test_a_stopped_and_resumed_run_ends_with_the_same_bytes_with_dropout_and_over_epochs(
     lab: Any, tuning: str, precision: str
 ) -> None:
-    base = lab.base(dropout=0.2)
+    base = lab.base()
     options = {
         "tuning": tuning,
         "precision": precision,
         "max_steps": 9,
         "schedule": "cosine",
         "lora_dropout": 0.1,
+        "dropout": 0.1,
     }
     whole, parted = lab.plan(base, **options), lab.plan(base, **options)
     undisturbed = lab.train(whole)
@@ -50,13 +51,13 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bytes_with_dropout_and_ove
 
 
 def test_dropout_is_at_work(lab: Any) -> None:
-    dry, wet = (lab.plan(lab.base(dropout=p)) for p in (0.0, 0.5))
+    dry, wet = (lab.plan(lab.base(), dropout=p) for p in (0.0, 0.5))
     assert lab.train(dry).losses[0] != lab.train(wet).losses[0]
 
 
 def test_an_estimate_before_leaves_the_weights_as_they_would_be(lab: Any) -> None:
-    base = lab.base(dropout=0.2)
-    one, two = lab.plan(base), lab.plan(base)
+    base = lab.base()
+    one, two = lab.plan(base, dropout=0.2), lab.plan(base, dropout=0.2)
     lab.train(one)
     lab.estimate(two)
     lab.train(two)
@@ -163,8 +164,8 @@ def test_a_held_out_loss_is_told_at_the_end_and_at_quarters_of_a_longer_run(lab:
 
 
 def test_looking_at_the_held_out_loss_changes_nothing(lab: Any) -> None:
-    base = lab.base(dropout=0.2)
-    with_dev, without = lab.plan(base, max_steps=24), lab.plan(base, max_steps=24)
+    base = lab.base()
+    with_dev, without = (lab.plan(base, max_steps=24, dropout=0.2) for _ in range(2))
     lab.train(with_dev)
     lab.rows = Rows(objective="contrastive", train=lab.rows.train)
     lab.train(without)

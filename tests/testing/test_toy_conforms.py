@@ -12,7 +12,14 @@ from ragd_tune.testing import BackendSuite
 class TestToy(BackendSuite):
     backend = "toy"
     registry_from = "toys:registry_of_Sound"
-    ignores = ("warmup", "schedule", "weight_decay", "max_grad_norm", "matryoshka_dims")
+    ignores = (
+        "warmup",
+        "schedule",
+        "weight_decay",
+        "max_grad_norm",
+        "dropout",
+        "matryoshka_dims",
+    )
 
     def base(self, folder: Path) -> Path:
         return make_base(folder)

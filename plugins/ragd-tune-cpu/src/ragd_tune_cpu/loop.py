@@ -92,9 +92,10 @@ def optimizer(model: torch.nn.Module, plan: TrainPlan) -> torch.optim.AdamW:
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": plan.number("weight_decay")},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=plan.number("learning_rate")
-    )
+    # In one pass over the weights; by the plain way, each of ten operations makes one of its own.
+    fused = {p.device.type for p in trained} <= {"cpu", "cuda"}
+    kept = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(kept, lr=plan.number("learning_rate"), fused=fused)
 
 
 def schedule(

@@ -61,6 +61,16 @@ def cheap_attention(model: Network) -> None:
         attention.use(first.auto_model)
 
 
+def set_dropout(model: Network, share: float) -> None:
+    """Have all layers drop ``share`` of their numbers, but for attention weights and LoRA's own."""
+    for name, module in model.named_modules():
+        if "lora_" in name or "Attention" in type(module).__name__:
+            continue
+        for part, found in module.named_children():
+            if isinstance(found, torch.nn.Dropout) and "lora_" not in part:
+                found.p = share
+
+
 def contrastive(model: SentenceTransformer, plan: TrainPlan) -> torch.nn.Module:
     """Return the in-batch softmax over cosines (van den Oord et al. 2018, arXiv 1807.03748).
 

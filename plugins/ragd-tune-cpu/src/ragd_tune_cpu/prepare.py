@@ -15,7 +15,7 @@ from ragd_tune.plan import ModelFacts, TrainPlan
 from ragd_tune.training.bases import prompts
 from ragd_tune.training.course import training_length
 from ragd_tune.training.facts import dimensions
-from ragd_tune_cpu import folder, lora, loss
+from ragd_tune_cpu import folder, lookup, lora, loss
 from ragd_tune_cpu.base import facts_of, load_folder
 from ragd_tune_cpu.collate import Collator
 from ragd_tune_cpu.loop import optimizer
@@ -49,6 +49,9 @@ def _dense(plan: TrainPlan, rows: Rows) -> Trainee:
     wrapped = lora.add(model, plan) if plan.tuning == "lora" else None
     if wrapped is None:
         model.requires_grad_(True)
+        lookup.use(model)
+    if plan.objective == "contrastive":
+        loss.set_dropout(model, plan.number("dropout"))
 
     def save(out: Path) -> None:
         if wrapped is None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import mlx.nn as nn
+
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import ModelFacts, TrainPlan
 from ragd_tune.training.bases import prompts
@@ -24,6 +26,7 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
     found = recipe.read(plan.base.path, name=plan.base.name)
     facts = _facts(plan, found)
     model = build(found, read_arrays(found))
+    _set_dropout(model, plan.number("dropout"))
     if plan.tuning == "lora":
         model.freeze()
         lora.add(model.transformer, plan)
@@ -36,6 +39,13 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
         trainer=Trainer(plan, model, task),
         save=partial(_save, plan, model, found, facts),
     )
+
+
+def _set_dropout(model: Embedder, share: float) -> None:
+    """Have all layers drop ``share`` of their numbers."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module._p_1 = 1.0 - share
 
 
 def _facts(plan: TrainPlan, found: Recipe) -> ModelFacts:

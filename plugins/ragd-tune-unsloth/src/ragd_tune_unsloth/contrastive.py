@@ -34,6 +34,7 @@ class Contrastive:
         self.model.max_seq_length = min(training_length(plan), own.max_length)
         inner = self.model[0].auto_model
         _without_attention_dropout(inner)
+        _set_dropout(inner, plan.number("dropout"))
         self.wrapped = self._adapted(inner)
         self.facts = replace(
             own,
@@ -129,6 +130,16 @@ def _load(plan: TrainPlan) -> Any:
         trust_remote_code=False,
         random_state=plan.seed,
     )
+
+
+def _set_dropout(model: torch.nn.Module, share: float) -> None:
+    """Have all layers drop ``share`` of their numbers, but for attention weights."""
+    for module in model.modules():
+        if "Attention" in type(module).__name__:
+            continue
+        for found in module.children():
+            if isinstance(found, torch.nn.Dropout):
+                found.p = share
 
 
 def _without_attention_dropout(model: torch.nn.Module) -> None:

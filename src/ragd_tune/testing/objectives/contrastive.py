@@ -59,6 +59,7 @@ class Contrastive(Checks):
         """Return every option of the objective at another value."""
         return {
             "temperature": 0.5,
+            "dropout": 0.5,
             "query_prompt": "harbour ",
             "document_prompt": "harbour ",
             "negatives": 0,
@@ -66,8 +67,11 @@ class Contrastive(Checks):
         }
 
     def idle(self, side: Side) -> frozenset[str]:
-        """Documents that nobody tunes keep the prompt that they were embedded with."""
-        return frozenset({"document_prompt"} if side == "query" else ())
+        """Documents that nobody tunes keep the prompt that they were embedded with.
+
+        And what answers queries alone is trained without dropout, as frozen vectors have none.
+        """
+        return frozenset({"document_prompt", "dropout"} if side == "query" else ())
 
     def check_facts(self, facts: ModelFacts, plan: TrainPlan) -> None:
         """A vector has a dimension, and is pooled somehow."""

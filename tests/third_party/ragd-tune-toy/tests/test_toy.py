@@ -11,7 +11,14 @@ from ragd_tune.testing import BackendSuite
 
 class TestToy(BackendSuite):
     backend = "toy"
-    ignores = ("warmup", "schedule", "weight_decay", "max_grad_norm", "matryoshka_dims")
+    ignores = (
+        "warmup",
+        "schedule",
+        "weight_decay",
+        "max_grad_norm",
+        "dropout",
+        "matryoshka_dims",
+    )
 
     def base(self, folder: Path) -> Path:
         return make_base(folder)

@@ -19,7 +19,7 @@ from ragd_tune.training.facts import dimensions
 from ragd_tune_cpu import folder, lora, pieces
 from ragd_tune_cpu.base import facts_of, load_folder
 from ragd_tune_cpu.loop import optimizer
-from ragd_tune_cpu.loss import cheap_attention, precision
+from ragd_tune_cpu.loss import cheap_attention, precision, set_dropout
 from ragd_tune_cpu.query.frozen import Ahead, Bare, Frozen
 from ragd_tune_cpu.query.loss import VECTOR, AgainstFrozen, Embed, Queries
 from ragd_tune_cpu.query.mapping import Mapping
@@ -39,6 +39,7 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
     seed_everything(plan.seed)
     mapped = plan.tuning == "map"
     tuned = _map(model, own) if mapped else _lora(model, plan)
+    set_dropout(model, 0.0)
     documents = _frozen("document", model, rows, facts, own.max_length, tuned.bare)
     frozen = {"document": documents}
     length = min(length_of(facts), training_length(plan))
