@@ -93,3 +93,9 @@ def test_a_request_makes_a_model_shorter_and_narrower_and_never_longer_or_wider(
     assert facts.fitted(own, request(max_length=128))[0].max_length == 64
     with pytest.raises(UsageError, match="9 cannot be had of vectors with 8"):
         facts.fitted(own, request(dimension=9))
+
+
+def test_the_loss_at_each_dimension_counts_in_proportion_to_it() -> None:
+    assert facts.shares((384, 96)) == [0.8, 0.2]
+    assert sum(facts.shares((768, 512, 64))) == pytest.approx(1.0)
+    assert facts.shares(()) == []

@@ -17,7 +17,7 @@ from sentence_transformers.sentence_transformer.losses import (
 from torch import Tensor
 
 from ragd_tune.plan import TrainPlan
-from ragd_tune.training.facts import dimensions
+from ragd_tune.training.facts import dimensions, shares
 from ragd_tune_cpu import attention
 from ragd_tune_cpu.base import transformer
 from ragd_tune_cpu.many.group import GROUP
@@ -75,7 +75,7 @@ def contrastive(model: SentenceTransformer, plan: TrainPlan) -> torch.nn.Module:
     """Return the in-batch softmax over cosines (van den Oord et al. 2018, arXiv 1807.03748).
 
     With ``matryoshka_dims``, its mean over the full vector and each leading part
-    (Kusupati et al. 2022, arXiv 2205.13147).
+    (Kusupati et al. 2022, arXiv 2205.13147), by :func:`ragd_tune.training.facts.shares`.
     """
     loss = InBatchSoftmax(model, scale=1.0 / plan.number("temperature"))
     full = model.get_embedding_dimension()
@@ -84,7 +84,7 @@ def contrastive(model: SentenceTransformer, plan: TrainPlan) -> torch.nn.Module:
     if not dims:
         return loss
     # A mean, and not sentence-transformers' sum: the learning rate must not grow with their number.
-    return MatryoshkaLoss(model, loss, list(dims), [1.0 / len(dims)] * len(dims))
+    return MatryoshkaLoss(model, loss, list(dims), shares(dims))
 
 
 def has_fast_bf16(device: str) -> bool:

@@ -10,6 +10,7 @@ import mlx.core as mx
 from ragd_tune.objectives import Rows
 from ragd_tune.objectives.reading import negatives
 from ragd_tune.plan import ModelFacts, Role, TrainPlan
+from ragd_tune.training.facts import shares
 from ragd_tune_mlx.embedder import Embedder, unit
 from ragd_tune_mlx.tokens import Tokenizer, Tokens
 
@@ -55,13 +56,13 @@ class Contrastive:
         """Return the softmax over cosines (van den Oord et al. 2018, arXiv 1807.03748), a scalar.
 
         With Matryoshka, its mean over the full vector and each leading part (Kusupati et al. 2022,
-        arXiv 2205.13147).
+        arXiv 2205.13147), by :func:`ragd_tune.training.facts.shares`.
         """
         queries = model(batch.query)
         passages = [model(tokens) for tokens in (batch.positive, batch.negative) if tokens]
         found = mx.concatenate(passages)
         losses = [self._softmax(queries[:, :size], found[:, :size]) for size in self._sizes]
-        return mx.mean(mx.stack(losses))
+        return mx.sum(mx.stack(losses) * mx.array(shares(self._sizes)))
 
     def _softmax(self, queries: mx.array, passages: mx.array) -> mx.array:
         return in_batch(unit(queries) @ unit(passages).T * self._scale)

@@ -17,7 +17,7 @@ from ragd_tune.objectives.reading import negatives
 from ragd_tune.plan import Role, TrainPlan
 from ragd_tune.training.bases import prompts
 from ragd_tune.training.course import training_length
-from ragd_tune.training.facts import dimensions
+from ragd_tune.training.facts import dimensions, shares
 from ragd_tune_unsloth import adapter, engine, safe
 from ragd_tune_unsloth.facts import facts_of
 from ragd_tune_unsloth.session import uses_bf16
@@ -76,7 +76,8 @@ class Contrastive:
         passages = self._vectors(texts, "document")
         sizes = self.facts.dimensions or (self.facts.dimension,)
         parts = [self._softmax(queries[:, :size], passages[:, :size]) for size in sizes]
-        return torch.stack(parts).mean()
+        counted = torch.tensor(shares(sizes), device=queries.device)
+        return (torch.stack(parts) * counted).sum()
 
     def _softmax(self, queries: Tensor, passages: Tensor) -> Tensor:
         cosines = F.normalize(queries, dim=1) @ F.normalize(passages, dim=1).T

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ragd_tune.objectives import Row
 from ragd_tune.plan import ModelFacts
+from ragd_tune.training.facts import shares
 from ragd_tune_cpu.collate import Collator
 from ragd_tune_cpu.many.group import GROUP
 from ragd_tune_cpu.query.frozen import Frozen
@@ -35,6 +36,7 @@ class AgainstFrozen(torch.nn.Module):
         self.model = model
         self.embed = embed
         self.dims: list[int | None] = [*dims] or [None]
+        self.shares = shares(dims) or [1.0]
         self.softmax = MultipleNegativesRankingLoss(model, scale=scale)
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
@@ -43,10 +45,10 @@ class AgainstFrozen(torch.nn.Module):
         own = [self.embed(columns[0]), *(one[VECTOR] for one in columns[1:])] if columns else []
         vectors = GROUP.everyone(own)
         losses = [
-            self.softmax.compute_loss_from_embeddings([v[:, :size] for v in vectors], labels)
-            for size in self.dims
+            share * self.softmax.compute_loss_from_embeddings([v[:, :n] for v in vectors], labels)
+            for n, share in zip(self.dims, self.shares, strict=True)
         ]
-        loss = torch.stack(losses).mean()
+        loss = torch.stack(losses).sum()
         if not own:  # one of several processes, without a row of this batch: its gradients are zero
             loss = loss + 0.0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
         return loss
