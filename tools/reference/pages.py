@@ -13,6 +13,7 @@ from tools.reference.words import EXITS, FIELDS, VARIABLES
 
 from ragd_tune import backends, errors, hookspecs, kinds, objectives, options, plan
 from ragd_tune.cli.flags import show
+from ragd_tune.cli.train import defaults_by_tuning
 from ragd_tune.options import Option
 from ragd_tune.pipeline.planning import declared
 from ragd_tune.registry import GROUP, Registry
@@ -72,20 +73,15 @@ def _options(title: str, found: Sequence[Option]) -> str:
 
 
 def _defaults(kind: kinds.ModelKind) -> str:
-    """Return a kind's own defaults by tuning, for 3,000 rows."""
-    found = {
-        tuning: kind.defaults(
-            kinds.Profile(tuning=tuning, side="both", rows=3000, device="cpu", cores=2, memory=0)
-        )
-        for tuning in kind.tunings
-    }
+    """Return a kind's own defaults by tuning."""
+    found = defaults_by_tuning(kind)
     names = sorted({name for one in found.values() for name in one})
     rows = [
         (f"`{n}`", *(f"`{show(found[t][n])}`" if n in found[t] else "" for t in found))
         for n in names
     ]
     title = f"## Defaults of the kind `{kind.name}`"
-    words = "For 3,000 training rows; the first tuning is its default."
+    words = "The first tuning is its default."
     return f"{title}\n\n{words}\n\n{table(('option', *(f'`{t}`' for t in found)), rows)}"
 
 

@@ -76,13 +76,21 @@ def _command(kind: ModelKind) -> click.Command:
 
 
 def defaults_by_tuning(kind: ModelKind) -> dict[str, Mapping[str, object]]:
-    """Return the kind's defaults by tuning, for a middling profile: the help shows them."""
-    return {
-        tuning: kind.defaults(
-            Profile(tuning=tuning, side="both", rows=3000, device="cpu", cores=2, memory=0)
+    """Return the kind's defaults by tuning, for a middling machine: the help shows them."""
+
+    def of(tuning: str, rows: int) -> Mapping[str, object]:
+        return kind.defaults(
+            Profile(tuning=tuning, side="both", rows=rows, device="cpu", cores=2, memory=0)
         )
-        for tuning in kind.tunings
-    }
+
+    made: dict[str, Mapping[str, object]] = {}
+    for tuning in kind.tunings:
+        few, many = of(tuning, 500), of(tuning, 50_000)
+        made[tuning] = {
+            name: value if value == many[name] else f"{value} of few rows, {many[name]} of many"
+            for name, value in few.items()
+        }
+    return made
 
 
 _COMMON: list[click.Parameter] = [
