@@ -56,9 +56,10 @@ def main() -> None:
     with asked.out.open("w", encoding="utf-8") as file:
         while any(w.is_alive() for w in workers) or not done.empty():
             with contextlib.suppress(queue.Empty):
-                file.write(json.dumps(done.get(timeout=1)) + "\n")
+                told = done.get(timeout=1)
+                file.write(json.dumps(told) + "\n")
                 file.flush()
-                written += 1
+                written += told.get("teacher") is not True  # a line of a teacher is no run
             if time.time() > until + 15:
                 break
     print(f"{written} of {len(runs)} runs are in {asked.out}")

@@ -33,6 +33,12 @@ class Lever:
     decay: float = 1.0  # learning rate of a layer, by that of the layer above
     ema: float = 0.0  # average of weights along the run
     distil: float = 0.0  # weight of the KL divergence from the base's own in-batch scores
+    group: int = 0  # rows of a batch stand in groups of so many whose passages are hard to tell
+    share: float = 0.0  # mask in-batch passages above this share of the positive's base score
+    bank: int = 0  # mined negatives of each row whose vectors are the base's, never encoded again
+    memory: int = 0  # passages of the last batches whose vectors are kept as negatives (XBM)
+    teacher: str = ""  # a cross-encoder's scores of the row's own passages: kl, margin
+    teacher_weight: float = 1.0
     seed: int = 0
     wise: tuple[float, ...] = (1.0,)
     test: bool = False

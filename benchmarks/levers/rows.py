@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -39,7 +40,8 @@ def mined(
 def rows_of(data: Data, lever: Lever, base: dict[str, torch.Tensor]) -> list[dict[str, Any]]:
     """Return contrastive rows of numbers, with the keys that the core's batches read."""
     train = data.qrels["train"]
-    hard = mined(data, lever, base) if lever.negatives else {}
+    wanted = lever.negatives + lever.bank
+    hard = mined(data, replace(lever, negatives=wanted), base) if wanted else {}
     by_text: dict[str, set[int]] = {}
     for qid, judged in train.items():
         text = " ".join(data.queries[qid].split()).casefold()
@@ -48,12 +50,14 @@ def rows_of(data: Data, lever: Lever, base: dict[str, torch.Tensor]) -> list[dic
     for qid, judged in train.items():
         relevant = by_text[" ".join(data.queries[qid].split()).casefold()]
         for did in judged:
-            own = [d for d in hard.get((qid, did), ()) if data.first[d] not in relevant]
+            found = [d for d in hard.get((qid, did), ()) if data.first[d] not in relevant]
+            own, bank = found[: lever.negatives], found[lever.negatives :]
             made.append(
                 {
                     "query": qid,
                     "positive": did,
                     "negatives": own,
+                    "bank": bank,
                     "positive_key": str(data.first[did]),
                     "negative_keys": [str(data.first[d]) for d in own],
                     "relevant_keys": [str(d) for d in relevant],

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from benchmarks.levers.data import Data, ndcg
+from benchmarks.levers.groups import grouped
 from benchmarks.levers.lever import Lever
 from benchmarks.levers.model import Low, embed, tuned, vectors
 from benchmarks.levers.rows import rows_of
+from benchmarks.levers.teacher import taught, teach
 
 from ragd_tune.objectives import batches
 
@@ -29,8 +31,36 @@ def rate(step: int, steps: int, lever: Lever) -> float:
     return 1.0 if lever.schedule == "constant" else 1.0 - done
 
 
+def relevant(some: list[dict[str, Any]], device: str) -> torch.Tensor:
+    """Return where a passage of the batch answers another row's query, (rows, passages)."""
+    keys = [row["positive_key"] for row in some]
+    keys += [key for row in some for key in row["negative_keys"]]
+    known = torch.tensor([[key in row["relevant_keys"] for key in keys] for row in some])
+    known[range(len(some)), range(len(some))] = False
+    return known.to(device)
+
+
+def old(
+    q: torch.Tensor,
+    some: list[dict[str, Any]],
+    kept: torch.Tensor,
+    memory: dict[str, Any],
+    lever: Lever,
+) -> torch.Tensor:
+    """Return the scores of passages of the last batches; those that answer the query are masked."""
+    scores = q @ kept.T / lever.temperature
+    known = [[key in row["relevant_keys"] for key in memory.get("keys", [])] for row in some]
+    mask = torch.tensor(known, dtype=torch.bool, device=q.device).reshape(scores.shape)
+    return scores.masked_fill(mask, -torch.inf)
+
+
 def loss_of(
-    model: Any, data: Data, lever: Lever, some: list[dict[str, Any]], base: dict[str, torch.Tensor]
+    model: Any,
+    data: Data,
+    lever: Lever,
+    some: list[dict[str, Any]],
+    base: dict[str, torch.Tensor],
+    memory: dict[str, Any],
 ) -> torch.Tensor:
     """Return the in-batch softmax of one batch, with what the lever adds to it."""
     asked = [row["query"] for row in some]
@@ -43,6 +73,22 @@ def loss_of(
     scores = q @ d.T / lever.temperature
     target = torch.arange(len(some), device=scores.device)
     known = base["queries"][asked] @ base["documents"][passages].T
+    if lever.group:
+        scores = scores.masked_fill(relevant(some, data.device), -torch.inf)
+    if lever.share:
+        hidden = known > lever.share * known.diagonal().unsqueeze(1)
+        hidden[target, target] = False
+        scores = scores.masked_fill(hidden, -torch.inf)
+    if lever.bank:
+        stale = [did for row in some for did in row["bank"]]
+        scores = torch.cat([scores, q @ base["documents"][stale].T / lever.temperature], 1)
+    if lever.memory:
+        kept = memory.get("vectors", d[:0].detach())
+        scores = torch.cat([scores, old(q, some, kept, memory, lever)], 1)
+        told = [row["positive_key"] for row in some]
+        told += [key for row in some for key in row["negative_keys"]]
+        memory["vectors"] = torch.cat([kept, d.detach()])[-lever.memory :]
+        memory["keys"] = [*memory.get("keys", []), *told][-lever.memory :]
     if lever.guide > -1:
         hidden = known > known.diagonal().unsqueeze(1) + lever.guide
         hidden[target, target] = False
@@ -56,6 +102,8 @@ def loss_of(
         made = made + lever.distil * F.kl_div(
             student, teacher, log_target=True, reduction="batchmean"
         )
+    if lever.teacher:
+        made = made + lever.teacher_weight * taught(lever, some, q, d)
     return made
 
 
@@ -71,13 +119,19 @@ def _copy(bare: Any, lever: Lever) -> Any:
     return model
 
 
-def _course(rows: list[dict[str, Any]], lever: Lever) -> list[list[int]]:
+def _course(
+    rows: list[dict[str, Any]], lever: Lever, base: dict[str, torch.Tensor]
+) -> list[list[int]]:
     whole = math.ceil(lever.epochs)
-    made = [
-        batch
-        for number in range(whole)
-        for batch in batches(rows, batch_size=lever.batch, seed=lever.seed, epoch=number)
-    ]
+
+    def epoch(number: int) -> list[list[int]]:
+        if not lever.group:
+            return batches(rows, batch_size=lever.batch, seed=lever.seed, epoch=number)
+        seed = 1000 * lever.seed + number
+        given = {"size": lever.group, "batch": lever.batch, "share": lever.share or lever.margin}
+        return grouped(rows, base, **given, seed=seed)  # type: ignore[arg-type]
+
+    made = [batch for number in range(whole) for batch in epoch(number)]
     return made[: max(1, round(len(made) * lever.epochs / whole))]
 
 
@@ -107,16 +161,19 @@ def train(lever: Lever, data: Data, bare: Any, base: dict[str, torch.Tensor]) ->
     start = {name: p.detach().clone() for name, p in model.named_parameters()}
     adamw = torch.optim.AdamW(tuned(model, lever), fused=data.device.startswith("cuda"))
     rows = rows_of(data, lever, base)
-    course = _course(rows, lever)
+    if lever.teacher:
+        teach(rows, data, lever, bare, base)
+    course = _course(rows, lever, base)
     peaks = [group["lr"] for group in adamw.param_groups]
     trained = [p for p in model.parameters() if p.requires_grad]
     average = Average(trained, lever.ema)
     began, tokens = time.perf_counter(), 0
+    memory: dict[str, Any] = {}
     for step, batch in enumerate(course):
         some = [rows[i] for i in batch]
         for group, peak in zip(adamw.param_groups, peaks, strict=True):
             group["lr"] = peak * rate(step, len(course), lever)
-        loss_of(model, data, lever, some, base).backward()
+        loss_of(model, data, lever, some, base, memory).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         adamw.step()
         adamw.zero_grad(set_to_none=True)

@@ -14,6 +14,7 @@ import torch
 from benchmarks.levers.data import Data, ndcg
 from benchmarks.levers.lever import Lever
 from benchmarks.levers.model import embed
+from benchmarks.levers.teacher import news
 from benchmarks.levers.train import train
 
 
@@ -67,3 +68,5 @@ def work(shop: Shop, todo: Any, done: Any, until: float) -> None:
             done.put(shop.run(dict(raw)))
         except Exception as error:  # noqa: BLE001 - one bad run must not end the others
             done.put({**raw, "error": f"{type(error).__name__}: {error}"})
+        for line in news():
+            done.put(line)
