@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,24 @@ def test_vectors_are_float32_unit_length_and_do_not_depend_on_their_neighbours(l
     assert np.allclose(np.linalg.norm(many, axis=1), 1.0, atol=1e-5)
     alone = np.concatenate([lab.embed(model, [text]) for text in TEXTS])
     assert np.abs(many[:4] - alone).max() <= 1e-5
+
+
+@pytest.mark.parametrize("dimension", [None, 8])
+@pytest.mark.parametrize("kept", [None, 16])
+@pytest.mark.parametrize("plain", [False, True])
+def test_one_text_alone_has_the_very_vector_that_the_library_gives_it(
+    lab: Any, dimension: int | None, kept: int | None, plain: bool
+) -> None:
+    base = lab.base(plain=plain)
+    if kept and not plain:
+        settings = base / "config_sentence_transformers.json"
+        told = json.loads(settings.read_text(encoding="utf-8")) | {"truncate_dim": kept}
+        settings.write_text(json.dumps(told), encoding="utf-8")
+    model = lab.load(lab.plan(base), dimension=dimension)
+    for text in TEXTS:
+        own = model.model.encode([text], normalize_embeddings=True, truncate_dim=dimension)
+        assert np.abs(lab.embed(model, [text]) - own).max() <= 1e-7
+        assert lab.embed(model, [text]).shape == own.shape
 
 
 def test_no_texts_give_an_array_without_rows(lab: Any) -> None:
