@@ -113,6 +113,27 @@ refused(lambda: HybridSearcher(mixed).search(query), "was not made with")
 refused(lambda: index_document(raw, open_store(mixed), mixed), "was not made with")
 """
 
+OVERTAKEN = """
+from ragd_tune.ragd.marker import read_marker
+base = load_config().chroma_path
+activate("mine")
+index, host = load_config().chroma_path, following()
+searcher, check = HybridSearcher(load_config()), host.check_index
+def make_again():
+    read_marker(index).model_copy(update={"state": "building"}).write(index)
+def overtaken(config):
+    host.check_index = check
+    hosting.roll_back(workshop())
+    make_again()
+    check(config)
+host.check_index = overtaken
+assert searcher.search(query)
+assert searcher._bm25.path.parent == base
+activate("mine")
+make_again()
+refused(lambda: searcher.search(query), "is not finished")
+"""
+
 RERANK = """
 from ragd_tune.ragd.protocols import HostReranker
 class Last:
@@ -140,7 +161,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", ["QUERY_SIDE", "SWAP", "MIXED", "RERANK"])
+@pytest.mark.parametrize("scenario", ["QUERY_SIDE", "SWAP", "MIXED", "OVERTAKEN", "RERANK"])
 def test_a_running_process_has_the_right_models_or_none(
     bench: Any, place: Path, scenario: str
 ) -> None:

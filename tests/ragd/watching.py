@@ -29,12 +29,17 @@ def begin(base: str) -> None:
     watched.query, watched.add, watched.upsert = query, _put("add", _add), _put("upsert", _upsert)
 
 
-def made_by(text: str, vector: Any, role: str) -> str:
-    """Return the space of ``vector``: the model that makes it of ``text``; there must be one."""
+def models() -> dict[str, Any]:
+    """Return the models that make vectors here, loaded once: what is forked later has them."""
     if not _models:
         _models["base"] = load_base(_base[0])
         _models.update({name: load(name) for name in ("one", "two", "asks")})
-    for name, model in _models.items():
+    return _models
+
+
+def made_by(text: str, vector: Any, role: str) -> str:
+    """Return the space of ``vector``: the model that makes it of ``text``; there must be one."""
+    for name, model in models().items():
         if (name, role) == ("asks", "documents"):
             continue  # no document is ever embedded by it
         own = getattr(model, f"embed_{role}")([text])[0]

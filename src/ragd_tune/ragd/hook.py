@@ -19,6 +19,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from ragd_tune.errors import StoreError
 from ragd_tune.ragd.following import Following, following
 from ragd_tune.ragd.hooking import TESTED, ragd_version
 
@@ -77,9 +78,8 @@ def _patch_search(module: Any) -> None:
 
     @functools.wraps(original)
     def search(self: Any, *args: Any, **named: Any) -> Any:
-        follow(self, original_init)
+        settle(self, original_init)
         host = following()
-        host.check_index(self.config)
         given = _given(original, (self, *args), named)
         reranker = None if given["document_boosts"] else host.reranker(self.config)
         if reranker is None or not given["query"].strip():
@@ -92,16 +92,34 @@ def _patch_search(module: Any) -> None:
     module.HybridSearcher.search = search
 
 
-def follow(searcher: Any, original_init: Any) -> None:
+def settle(searcher: Any, original_init: Any) -> None:
+    """Have a searcher follow the configuration, and make sure that its pair may be used.
+
+    :raises StoreError: its index is not finished, or of another space than its model's.
+    """
+    host = following()
+    follow(searcher, original_init)
+    try:
+        host.check_index(searcher.config)
+    except StoreError:
+        # Back and forth again since then: its old index may be in the making, and another pair
+        # stands in the configuration now.
+        if not follow(searcher, original_init):
+            raise
+        host.check_index(searcher.config)
+
+
+def follow(searcher: Any, original_init: Any) -> bool:
     """Let a searcher that lives long take over what the configuration says now, whole or not.
 
     Embedder, vectors and keywords are made anew and put in together; the configuration that the
-    searcher was given is changed in place, because its owner searches by it, too.
+    searcher was given is changed in place, because its owner searches by it, too. Return whether
+    there was anything to take over.
     """
     host: Following = following()
     config = host.changed(searcher)
     if config is None:
-        return
+        return False
     fresh = object.__new__(type(searcher))
     original_init(fresh, config=config)
     old = searcher._bm25
@@ -113,6 +131,7 @@ def follow(searcher: Any, original_init: Any) -> None:
     searcher.__dict__.update(fresh.__dict__ | {"config": kept})
     host.remember(searcher)
     old.close()
+    return True
 
 
 def _patch_ingestion(module: Any) -> None:

@@ -75,7 +75,9 @@ def must_hold(folder: Path, space: str, shown: str) -> None:
         return
     if marker.state != "ready":
         raise StoreError(
-            f"the index in {folder} is not finished", mend="finish it: ragd-tune host reindex"
+            f"the index in {folder} is not finished",
+            mend="it is in the making (then try again in a moment), or that was interrupted: "
+            "finish it by `ragd-tune host reindex`",
         )
     if marker.space != space:
         raise StoreError(
