@@ -89,7 +89,8 @@ def main() -> None:
         found = compare(ours, theirs, ROUNDS[name])
         by, limit = LIMITS[name]
         worst = found["high"] / (found["direct"] if by == "share" else 1)
-        told[name] = found | {"share": found["more"] / found["direct"], "kept": worst <= limit}
+        share = found["more"] / found["direct"]
+        told[name] = {**found, "share": share, "kept": worst <= limit}
     answer_at_once(model)
     for name, (ours, theirs) in pairs.items():
         told[name]["own part"] = compare(ours, theirs, 1000)["more"]
