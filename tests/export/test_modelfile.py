@@ -135,6 +135,17 @@ def test_a_converter_that_makes_no_gguf_leaves_nothing(
     assert not list(tmp_path.glob("model*"))
 
 
+def test_a_converter_that_lacks_a_module_names_it_and_the_flag_for_another_python(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "convert.py"
+    script.write_text("import sentence_in_pieces\n")
+    with pytest.raises(TuneError, match="made no GGUF") as failed:
+        convert(tmp_path, tmp_path / "model.gguf", converter=script)
+    assert "module sentence_in_pieces" in failed.value.mend
+    assert "--gguf-python" in failed.value.mend
+
+
 def test_a_converter_that_is_not_there_says_where_one_is(tmp_path: Path) -> None:
     with pytest.raises(NotInstalledError) as refused:
         convert(tmp_path, tmp_path / "model.gguf", converter=tmp_path / "none")

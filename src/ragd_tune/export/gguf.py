@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,10 +48,21 @@ def convert(
         last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
         raise TuneError(
             f"{script.name} made no GGUF of {folder} (code {done.returncode}):\n{last}",
-            mend="look at its message; a converter of another release may know this architecture",
+            mend=_mend(last),
         )
     part.replace(out)
     return out
+
+
+def _mend(last: str) -> str:
+    """Return what to do about the last lines of a converter that failed."""
+    missing = re.search(r"No module named '([\w.]+)'", last)
+    if missing:
+        return (
+            f"install what has the module {missing[1]} for that Python, or name another Python: "
+            "--gguf-python PATH"
+        )
+    return "look at its message; a converter of another release may know this architecture"
 
 
 def _is_gguf(path: Path) -> bool:

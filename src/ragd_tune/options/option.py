@@ -27,6 +27,8 @@ class Option:
 
     ``low`` and ``high`` are inclusive bounds of a number (or of each number of a list);
     ``optional`` allows ``None`` ("not set"). ``reason`` says why the default is what it is.
+    ``follows`` names the option of the training whose value an option of the proof has that is not
+    set: a model is judged in the words that it was trained in.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Option:
     optional: bool = False
     unit: str = ""
     reason: str = ""
+    follows: str = ""
 
     @property
     def flag(self) -> str:

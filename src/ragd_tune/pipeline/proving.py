@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from ragd_tune.pipeline.forgetting import Other, forgetting
 from ragd_tune.pipeline.opening import Models
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.plan import BaseModel, Device
-from ragd_tune.store import Entry, Store
+from ragd_tune.store import Entry, Record, Store
 
 if TYPE_CHECKING:
     from ragd_tune.backends import Precision
@@ -70,7 +70,7 @@ def prove(
     entry = shop.store.get(ref)
     manifest = entry.manifest
     kind = shop.registry.kind(manifest.kind)
-    judging = _judging(kind, options or {})
+    judging = _followed(kind, _judging(kind, options or {}), shop.store.records(entry.id))
     if not data.judges(split, scored=kind.serves == "embedder"):
         raise DataError(
             f"{data.source}: there is no {split} split to prove anything on",
@@ -126,6 +126,24 @@ def _judging(kind: ModelKind, given: Mapping[str, object]) -> dict[str, Value]:
         )
     settled = config.settle(own, [config.environment(own), layer])
     return {name: setting.value for name, setting in settled.items()}
+
+
+def _followed(
+    kind: ModelKind, judging: Mapping[str, Value], records: Sequence[Record]
+) -> dict[str, Value]:
+    """Return the options of a proof, those that are not set as the last training had them.
+
+    A record that was imported names files of another machine, and is not followed.
+    """
+    made = [one.payload for one in records if one.type == "provenance" and not one.imported]
+    plan = made[-1].get("plan") if made else None
+    trained = plan.get("options") if isinstance(plan, dict) else None
+    known = trained if isinstance(trained, dict) else {}
+    follows = {option.name: option.follows for option in kind.options if option.follows}
+    return {
+        name: known.get(follows[name]) if value is None and name in follows else value
+        for name, value in judging.items()
+    }
 
 
 def generated(data: DataSet, split: str) -> bool:

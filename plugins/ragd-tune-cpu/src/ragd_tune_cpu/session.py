@@ -17,6 +17,10 @@ from ragd_tune.backends import Handle, Net
 from ragd_tune.plan import TrainPlan
 from ragd_tune.training.faults import is_memory, too_large
 
+# PEFT imports bitsandbytes wherever it is installed, and that warns of a package which would make
+# four bits faster on some CPUs: it reads as a failure, to users who have no four bits.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+
 
 class TorchHandle(Handle[Net]):
     """A loaded model of PyTorch."""

@@ -83,7 +83,8 @@ PROOF = (
         default=None,
         optional=True,
         group="proof",
-        help="as prompt_template, for the prompts of the proof: name the file that was trained on",
+        help="as prompt_template, for the prompts of the proof; the trained one when not set",
+        follows="prompt_template",
     ),
     Option(
         name="judged_system",
@@ -91,7 +92,8 @@ PROOF = (
         default=None,
         optional=True,
         group="proof",
-        help="text of the system turn of both models; the adapter's own when not set",
+        help="text of the system turn of both models; the trained one when not set",
+        follows="system_prompt",
     ),
 )
 """How answers are compared."""

@@ -47,7 +47,10 @@ class Template:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"the template {path} cannot be read: {error}") from error
+            raise UsageError(
+                f"the template {path} cannot be read: {error}",
+                mend="--prompt-template names it in training, --judged-template in a proof",
+            ) from error
         whole, parted, each = text.partition("\n---\n")
         made = cls(whole=whole.rstrip("\n"), each=each) if parted else cls(whole=whole.rstrip("\n"))
         wanted = ((made.whole, DOCUMENTS), (made.whole, QUESTION), (made.each, DOCUMENT))
