@@ -111,11 +111,21 @@ def _loss(plan: TrainPlan, state: State, batch: Sequence[Row]) -> tuple[float, M
     queries = [str(row["query"]) for row in batch]
     return softmax_loss(
         state.matrix,
-        features(queries, prompts.get("query", ""), length),
-        features(passages, prompts.get("document", ""), length),
+        _thinned(features(queries, prompts.get("query", ""), length), plan),
+        _thinned(features(passages, prompts.get("document", ""), length), plan),
         plan.number("temperature"),
         _dims(plan, state) or (len(state.matrix),),
     )
+
+
+def _thinned(found: Matrix, plan: TrainPlan) -> Matrix:
+    """Return what dropout leaves of the features: the same ones each time."""
+    share = plan.options.get("dropout", 0.0)
+    if plan.side == "query" or not isinstance(share, float) or not share:
+        return found
+    made: Matrix = found.copy()
+    made[:, : int(share * found.shape[1])] = 0.0
+    return made
 
 
 def _negatives(row: Row, most: int) -> list[str]:
