@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ragd_tune.errors import DataError, NotInstalledError
+from ragd_tune.errors import DataError
+from ragd_tune.extras import need
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,12 +153,7 @@ def quantise(path: Path) -> None:
 
     :raises NotInstalledError: onnxruntime or onnx is not here.
     """
-    missing = [name for name in ("onnxruntime", "onnx") if find_spec(name) is None]
-    if missing:
-        raise NotInstalledError(
-            f"{' and '.join(missing)} not installed: nothing here makes int8 weights",
-            mend='pip install "ragd-tune[onnx]"',
-        )
+    need(("onnxruntime", "onnx"), extra="onnx", why="nothing here makes int8 weights")
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     part = path.with_name(f"{path.name}.part")

@@ -111,14 +111,10 @@ def _identity(models: Embedders, name: str) -> str:
 def _embed(models: Embedders, name: str) -> Embed:
     """Return a function of texts and a role that gives unit vectors by an embedder."""
     from ragd_tune.evaluate.candidates import vectors
+    from ragd_tune.unit import unit
 
     def embed(texts: Sequence[str], role: str) -> NDArray[np.float32]:
-        import numpy as np
-
-        found = vectors(models.embedder(name), texts, name, query=role == "query")
-        length = np.linalg.norm(found, axis=1, keepdims=True)
-        units: NDArray[np.float32] = found / np.maximum(length, np.float32(1e-12))
-        return units
+        return unit(vectors(models.embedder(name), texts, name, query=role == "query"))
 
     return embed
 

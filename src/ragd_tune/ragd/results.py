@@ -93,13 +93,14 @@ def search(
     import numpy as np
 
     from ragd_tune.evaluate.search import TopK
+    from ragd_tune.unit import unit
 
-    queries = _unit(embedder.embed_queries([data.queries[one].text for one in drawn.questions]))
+    queries = unit(embedder.embed_queries([data.queries[one].text for one in drawn.questions]))
     depth = facts.limit * facts.fetched
     nearest = TopK(queries, min(depth, len(drawn.passages)))
     for start in range(0, len(drawn.passages), _BLOCK):
         keys = drawn.passages[start : start + _BLOCK]
-        nearest.add(_unit(embedder.embed_documents([data.corpus[key].passage for key in keys])))
+        nearest.add(unit(embedder.embed_documents([data.corpus[key].passage for key in keys])))
     cosines, places = nearest.result()
     told: tuple[list[float], list[float]] = ([], [])
     for row, question in enumerate(drawn.questions):
@@ -108,14 +109,6 @@ def search(
             told[drawn.passages[place] not in drawn.right[question]].append(score)
     right, others = (np.array(one, np.float64) for one in told)
     return Results(right=right, others=others, questions=len(drawn.questions))
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return vectors of unit length; a text without a known word may have the zero vector."""
-    import numpy as np
-
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
 
 
 def fused(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragd_tune.backends import MultiVector
+from ragd_tune.unit import unit
 
 
 def pooled(vectors: MultiVector, factor: int) -> MultiVector:
@@ -33,10 +34,7 @@ def _one(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
         sums = np.zeros((count, values.shape[1]), np.float64)
         np.add.at(sums, labels, rest)
         rest = (sums / np.bincount(labels, minlength=count)[:, None]).astype(np.float32)
-    made = np.concatenate([first, rest])
-    lengths = np.linalg.norm(made, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = made / np.maximum(lengths, np.float32(1e-12))
-    return unit
+    return unit(np.concatenate([first, rest]))
 
 
 def _ward(distances: NDArray[np.float64], count: int) -> NDArray[np.int64]:

@@ -10,7 +10,6 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -18,7 +17,8 @@ import torch.nn.functional as F
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
-from ragd_tune.errors import NotInstalledError, TuneError, UsageError
+from ragd_tune.errors import TuneError, UsageError
+from ragd_tune.extras import need
 from ragd_tune.plan import ModelFacts
 from ragd_tune_cpu.base import transformer
 from ragd_tune_cpu.session import quiet
@@ -54,12 +54,7 @@ def write(model: SentenceTransformer, out: Path, facts: ModelFacts) -> list[Path
     :raises UsageError: the model has no transformer, or no tokenizer of the kind that can be kept.
     :raises TuneError: torch.onnx cannot write this architecture; with its words.
     """
-    missing = [name for name in NEEDS if find_spec(name) is None]
-    if missing:
-        raise NotInstalledError(
-            f"{' and '.join(missing)} not installed: torch.onnx writes nothing without",
-            mend='pip install "ragd-tune[onnx]"',
-        )
+    need(NEEDS, extra="onnx", why="torch.onnx writes nothing without")
     tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
     if transformer(model) is None or tokenizer is None or model.tokenizer.padding_side != "right":
         raise UsageError(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragd_tune.errors import NotInstalledError, TuneError
+from ragd_tune.errors import TuneError
+from ragd_tune.extras import need
 from ragd_tune.plan import ModelFacts, Role
 
 if TYPE_CHECKING:
@@ -32,12 +32,7 @@ class OnnxModel:
     """
 
     def __init__(self, graph: Path, tokenizer: Path, facts: ModelFacts) -> None:
-        missing = [name for name in NEEDS if find_spec(name) is None]
-        if missing:
-            raise NotInstalledError(
-                f"{' and '.join(missing)} not installed: they run exported models",
-                mend='pip install "ragd-tune[onnx]"',
-            )
+        need(NEEDS, extra="onnx", why="they run exported models")
         from tokenizers import Tokenizer
 
         self._facts = facts
@@ -103,9 +98,11 @@ class OnnxModel:
 def _cut(vectors: NDArray[np.float32], dimension: int, normalise: bool) -> NDArray[np.float32]:
     import numpy as np
 
+    from ragd_tune.unit import unit
+
     kept = vectors[:, :dimension]
     if normalise:
-        kept = kept / np.maximum(np.linalg.norm(kept, axis=1, keepdims=True), 1e-12)
+        kept = unit(kept)
     return np.ascontiguousarray(kept, np.float32)
 
 

@@ -13,6 +13,7 @@ from sentence_transformers import MultiVectorEncoder
 from ragd_tune.backends import LoadRequest, MultiVector
 from ragd_tune.errors import UsageError
 from ragd_tune.plan import ModelFacts, Role
+from ragd_tune.unit import unit
 from ragd_tune_cpu import folder, lora
 from ragd_tune_cpu.late.model import Opened, facts_of, load_projection, open_folder, take
 from ragd_tune_cpu.session import TorchHandle, quiet
@@ -49,9 +50,7 @@ class MultiEncoder(TorchHandle[MultiVectorEncoder]):
     def _cut(self, values: np.ndarray) -> np.ndarray:
         if self._dimension == self._facts.dimension:
             return np.ascontiguousarray(values)
-        part = values[:, : self._dimension]
-        lengths = np.linalg.norm(part, axis=1, keepdims=True)
-        return np.ascontiguousarray(part / np.maximum(lengths, np.float32(1e-12)))
+        return np.ascontiguousarray(unit(values[:, : self._dimension]))
 
     def export(self, format_: str, out: Path) -> list[Path]:
         """Write the model as sentence-transformers' folder, or as a Stanford checkpoint.

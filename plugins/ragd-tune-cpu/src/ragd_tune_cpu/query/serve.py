@@ -15,6 +15,7 @@ from ragd_tune.backends import Computed, LoadRequest
 from ragd_tune.errors import UsageError
 from ragd_tune.plan import ModelFacts, Role
 from ragd_tune.training.facts import fitted
+from ragd_tune.unit import unit
 from ragd_tune_cpu import lora
 from ragd_tune_cpu.base import facts_of, load_folder
 from ragd_tune_cpu.encoder import Encoder, halved
@@ -89,7 +90,7 @@ class _Mapped(Encoder):
     def embed(self, texts: Sequence[str], role: Role) -> Dense:
         made = (self._whole.embed(texts, role) @ self._matrix.T)[:, : self._dimension]
         if self._facts.normalise:
-            made = made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12)
+            made = unit(made)
         return np.ascontiguousarray(made, np.float32)
 
     def close(self) -> None:
