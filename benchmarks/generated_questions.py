@@ -39,6 +39,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "crop": ("crop",),
     "definition+purpose": ("heading", "definition", "purpose"),
     "aspect+definition": ("aspect", "definition", "purpose", "heading"),
+    "purpose+crop": ("purpose", "crop"),
 }
 DEV = 20
 """Every so-manieth question watches the training."""
@@ -89,7 +90,8 @@ def _with_questions(data: DataSet, questions: Sequence[Question]) -> DataSet:
         side = "dev" if int(qid[1:]) % DEV == 0 else "train"
         qrels[side].setdefault(qid, {})[one.chunk] = 1.0
     made = DataSet.of(corpus=data.corpus, queries=queries, qrels=qrels, source="made")
-    return replace(made, about={"generated": ["train", "dev"]})
+    origin = {"generator": "headings", "questions": len(queries)}
+    return replace(made, about={"generated": ["train", "dev"], "origins": [origin]})
 
 
 def asked_by_people(folder: Path, gold: DataSet, split: str) -> DataSet:

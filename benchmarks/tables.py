@@ -85,12 +85,20 @@ def training_flags(parser: argparse.ArgumentParser) -> None:
     """Add what bounds a training: a benchmark without a GPU takes ``lora`` and few steps."""
     parser.add_argument("--tuning", default="full", choices=["full", "lora"])
     parser.add_argument("--max-steps", type=int, help="so many steps, instead of an epoch")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any option of the training, such as learning_rate=5e-5; repeatable",
+    )
 
 
 def training_options(flags: argparse.Namespace) -> dict[str, object]:
     """Return the options that :func:`training_flags` asked for."""
     bounded = {} if flags.max_steps is None else {"max_steps": flags.max_steps}
-    return {"tuning": flags.tuning, **bounded}
+    more = dict(one.split("=", 1) for one in flags.option)
+    return {"tuning": flags.tuning, **bounded, **more}
 
 
 def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:

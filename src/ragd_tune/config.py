@@ -93,11 +93,18 @@ def environment(options: Iterable[Option], environ: Mapping[str, str] | None = N
     return Layer(source="environment", values=values)
 
 
-def kind_defaults(defaults: Mapping[str, Value]) -> Layer:
-    """Return a kind's own defaults as a layer."""
+def kind_defaults(defaults: Mapping[str, Value], made: Mapping[str, Value] | None = None) -> Layer:
+    """Return a kind's own defaults as a layer.
+
+    :param made: those for questions that no language model made from documents; the ones that
+        differ take the place of ``defaults``, and say why.
+    """
     values: dict[str, tuple[object, str]] = {
         name: (value, "the kind's default") for name, value in defaults.items()
     }
+    for name, value in (made or {}).items():
+        if defaults.get(name) != value:
+            values[name] = (value, "the kind's default for questions made without a language model")
     return Layer(source="kind", values=values)
 
 

@@ -28,7 +28,8 @@ Tier = Literal["minimal", "standard", "high", "extreme"]
 class Profile:
     """What a kind's defaults may depend on. ``cores`` are physical, ``memory`` is in bytes.
 
-    ``tier`` is what ragd calls this machine, by its own choice or by the memory.
+    ``tier`` is what ragd calls this machine, by its own choice or by the memory. ``generated`` says
+    that every training question was made from the documents, and by no language model.
     """
 
     tuning: str
@@ -38,6 +39,7 @@ class Profile:
     cores: int
     memory: int
     tier: Tier = "standard"
+    generated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

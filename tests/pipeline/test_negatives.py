@@ -160,3 +160,33 @@ def test_a_first_stage_that_is_not_here_is_named_with_what_else_there_is(machine
     with pytest.raises(NotInstalledError, match="first stage") as caught:
         reranker(machine, first_stage=str(machine.home / "nowhere"))
     assert "--negatives-from bm25" in caught.value.mend
+
+
+def generated_by(machine: Machine, generator: str) -> None:
+    data = read(machine.data)
+    told = {"generated": ["train"], "origins": [{"generator": generator, "questions": 1}]}
+    shutil.rmtree(machine.data)
+    write(data, machine.data, about=told)
+
+
+def test_questions_made_without_a_language_model_get_defaults_of_their_own_and_say_so(
+    machine: Machine, loads: list[dict[str, Any]]
+) -> None:
+    generated_by(machine, "headings")
+    made = planned(machine)
+    assert loads == []
+    assert not any(row.get("negatives") for row in made.rows.train)
+    assert made.settings["mine"].value == "no"
+    assert made.settings["mine"].source == "kind"
+    assert "without a language model" in made.settings["mine"].where
+    assert made.settings["batch_size"].where == "the kind's default"
+    assert planned(machine, mine="auto").settings["mine"].value == "auto"
+
+
+@pytest.mark.parametrize("generator", ["llm", ""])
+def test_questions_of_people_or_of_a_language_model_keep_the_measured_defaults(
+    machine: Machine, generator: str
+) -> None:
+    if generator:
+        generated_by(machine, generator)
+    assert planned(machine, max_steps=1).settings["mine"].value == "auto"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from ragd_tune import config
 from ragd_tune.choose import Choice
 from ragd_tune.config import Layer, Setting
 from ragd_tune.data import DataSet, read
+from ragd_tune.data.origins import without_model
 from ragd_tune.errors import UsageError
 from ragd_tune.kinds import ModelKind, Profile
 from ragd_tune.options import CHOICES, LORA, RUN, Option, Value, of_side, options_of_tuning
@@ -68,6 +69,7 @@ class Asked:
     data: DataSet
     relevant: tuple[Option, ...]
     defaults: Mapping[str, Value]
+    made: Mapping[str, Value]
     base: BaseModel
     python: Path | None
     offline: bool | None
@@ -76,7 +78,7 @@ class Asked:
         """Return every option's value, with a recipe's over the kind's defaults."""
         read_here = {option.name for option in self.relevant}
         chosen = {name: value for name, value in recipe.items() if name in read_here}
-        layers = [config.kind_defaults(self.defaults), config.budget_recipe(chosen)]
+        layers = [config.kind_defaults(self.defaults, self.made), config.budget_recipe(chosen)]
         return config.settle(self.relevant, [*self.layers, *layers])
 
 
@@ -104,7 +106,10 @@ def asked_for(shop: Workshop, request: Request) -> Asked:
     _refuse_idle(relevant, layers, f"{here}, --side query" if side == "query" else here)
     profile = _profile(tuning, side, choice.device, sum(1 for _ in data.pairs("train")))
     read_here = {option.name for option in relevant}
-    defaults = {n: value for n, value in kind.defaults(profile).items() if n in read_here}
+    defaults, made = (
+        {n: value for n, value in kind.defaults(one).items() if n in read_here}
+        for one in (profile, replace(profile, generated=without_model(data)))
+    )
     asked = Asked(
         kind=kind,
         layers=layers,
@@ -116,6 +121,7 @@ def asked_for(shop: Workshop, request: Request) -> Asked:
         data=data,
         relevant=relevant,
         defaults=defaults,
+        made=made,
         base=base,
         python=request.python,
         offline=request.offline,
