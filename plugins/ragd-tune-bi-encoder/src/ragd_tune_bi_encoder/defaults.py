@@ -81,7 +81,7 @@ def defaults(profile: Profile) -> Mapping[str, Value]:
     """
     rates = {**LEARNING_RATES, **(GENERATED_RATES if profile.generated else {})}
     return {
-        "mine": "no" if profile.generated else "auto",
+        **({"mine": "no"} if profile.generated else {}),
         "learning_rate": rates.get(profile.tuning, OTHERWISE),
         "batch_size": SMALL_BATCH if profile.tier == "minimal" else 32,
         "epochs": 1.0,

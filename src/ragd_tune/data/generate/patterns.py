@@ -67,7 +67,7 @@ def purpose(parts: Sequence[str], found: Statistics) -> Iterator[str]:
                 said = _ended(match[1].split())
                 if len(said) > 1 and said[0].lower() not in _NO_VERBS:
                     yield form.format(" ".join(said))
-        orders = _ORDER.finditer(sentence) if place < _FIRST else ()
+        orders = [*_ORDER.finditer(sentence)] if place < _FIRST else []
         for match in (*_DOES.finditer(sentence), *orders):
             verb = _verb(match[1].lower(), found)
             said = _ended(match[2].split())
