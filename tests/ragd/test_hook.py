@@ -134,6 +134,18 @@ make_again()
 refused(lambda: searcher.search(query), "is not finished")
 """
 
+HALF_WRITTEN = """
+raw = Path.home() / ".ragd" / "config.yaml"
+whole = raw.read_text()
+searcher = HybridSearcher(load_config())
+before = [one.combined_score for one in searcher.search(query, limit=5)]
+for text in ("", "embedding: {model: [", whole):
+    raw.write_text(text)
+    assert [one.combined_score for one in searcher.search(query, limit=5)] == before, text
+activate("mine")
+assert [one.combined_score for one in searcher.search(query, limit=5)] != before
+"""
+
 RERANK = """
 from ragd_tune.ragd.protocols import HostReranker
 class Last:
@@ -161,7 +173,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", ["QUERY_SIDE", "SWAP", "MIXED", "OVERTAKEN", "RERANK"])
+@pytest.mark.parametrize(
+    "scenario", ["QUERY_SIDE", "SWAP", "MIXED", "OVERTAKEN", "HALF_WRITTEN", "RERANK"]
+)
 def test_a_running_process_has_the_right_models_or_none(
     bench: Any, place: Path, scenario: str
 ) -> None:

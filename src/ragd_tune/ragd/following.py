@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
+import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +21,10 @@ if TYPE_CHECKING:
     from ragd_tune.ragd.protocols import HostReranker
     from ragd_tune.serve import Embedder
 
+_log = logging.getLogger(__name__)
 _Stamp = tuple[int, int, int] | None
+QUIET = 0.2
+"""Seconds that a file which is written in its place must be left alone before it is read."""
 
 
 class QueryEmbedder:
@@ -160,18 +166,26 @@ class Following:
         searcher._ragd_tune_stamp = stamp if self._is_current(searcher) else None
 
     def changed(self, searcher: Any) -> Any:
-        """Return ragd's new configuration if another pair stands there than ``searcher`` has."""
+        """Return ragd's new configuration if another pair stands there than ``searcher`` has.
+
+        A file that is empty or cannot be read is being written, by ragd itself or by hand: what
+        was read before stands until it can be.
+        """
         seen = getattr(searcher, "_ragd_tune_stamp", None)
         stamp = _stamp(self._config)
         if seen is None or stamp is None or seen == stamp:
             return None
+        if stamp[2] == seen[2]:  # not replaced, as ragd-tune does, but written in its place
+            stamp = _settled(self._config)
+        config = _load(self._config)
+        if config is None:
+            return None
         searcher._ragd_tune_stamp = stamp
-        return None if self._is_current(searcher) else _load(self._config)
+        return None if _deciding(config) == _deciding(searcher.config) else config
 
     def _is_current(self, searcher: Any) -> bool:
-        if not self._config.is_file():
-            return False
-        return _deciding(_load(self._config)) == _deciding(searcher.config)
+        config = _load(self._config)
+        return config is not None and _deciding(config) == _deciding(searcher.config)
 
 
 def _deciding(config: Any) -> tuple[Any, ...]:
@@ -180,9 +194,23 @@ def _deciding(config: Any) -> tuple[Any, ...]:
 
 
 def _load(path: Path) -> Any:
-    from importlib import import_module
+    """Return ragd's configuration; None if there is nothing in its file, or nothing legible."""
+    config = import_module("ragd.config")
+    try:
+        return config.load_config(path) if path.read_bytes().strip() else None
+    except (OSError, ValueError, config.yaml.YAMLError) as error:
+        _log.warning("%s cannot be read, and what was read before stands: %s", path, error)
+        return None
 
-    return import_module("ragd.config").load_config(path)
+
+def _settled(path: Path) -> _Stamp:
+    """Return a file's stamp once it has been left alone for a moment, or after two seconds."""
+    deadline = time.monotonic() + 10 * QUIET
+    while (stamp := _stamp(path)) is not None and time.monotonic() < deadline:
+        if time.time() - stamp[0] / 1e9 >= QUIET:
+            break
+        time.sleep(QUIET / 4)
+    return stamp
 
 
 def _stamp(path: Path) -> _Stamp:
