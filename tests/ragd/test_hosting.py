@@ -15,7 +15,7 @@ from ragd_tune.pipeline import host_index, hosting
 from ragd_tune.pipeline.host_plan import plan_activation
 from ragd_tune.pipeline.host_status import host_status
 from ragd_tune.pipeline.workshop import Workshop
-from ragd_tune.ragd import chroma, chunks, configfile, hooking, reindex
+from ragd_tune.ragd import carry, chroma, chunks, configfile, hooking, reindex
 from ragd_tune.ragd.provider import get_embedder
 from ragd_tune.testing.fakes import make_base
 from ragd_tune.testing.samples import tiny_data
@@ -339,6 +339,34 @@ def test_catching_up_adds_what_is_missing_and_keeps_what_came_since(
     ids = {one.id for one in chunks(new.folder)}
     assert {"since_chunk_0", "late_chunk_0", "one_chunk_0"} <= ids
     assert host_status(shop).warnings == ()
+
+
+@pytest.mark.parametrize("line", ["host reindex mine", "adapters activate mine"])
+def test_whoever_interrupts_is_told_how_to_go_on_and_nothing_is_embedded_twice(
+    bench: Any,
+    shop: Workshop,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+) -> None:
+    bench.train("mine")
+    before = config.read_bytes()
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(carry, "copy_collection", interrupt)
+        yes = ["--yes"] if "activate" in line else []
+        assert run([*line.split(), *yes]) == 130
+    told = capsys.readouterr().err
+    assert "what was embedded is kept" in told
+    assert f"go on: ragd-tune {line}" in told
+    assert config.read_bytes() == before
+    again = host_index.reindex(shop, "mine")
+    assert again.result is not None
+    assert (again.result.chunks, again.result.embedded) == (10, 0)
 
 
 def test_the_commands_show_ask_switch_and_go_back(

@@ -72,7 +72,9 @@ def reindex(adapter: str | None, *, source: Path | None, fresh: bool, as_json: b
     from ragd_tune.pipeline.host_index import reindex as run
     from ragd_tune.pipeline.workshop import workshop
 
-    with bar(0, quiet=as_json) as step:
+    again = " ".join(["ragd-tune host reindex", *([adapter] if adapter else [])])
+    again += f" --from {source}" if source else ""
+    with bar(0, quiet=as_json, again=again) as step:
         done = run(workshop(), adapter, source=source, fresh=fresh, progress=step)
     if as_json:
         show_json(done.to_json())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragd_tune.cli.output import duration, show_json
+from ragd_tune.errors import InterruptedRunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ def activate(
         return
     if not yes:
         click.confirm("change it?", abort=True, err=True)
-    with bar(plan.chunks, quiet=json) as step:
+    with bar(plan.chunks, quiet=json, again=_again(plan.entry.shown, data)) as step:
         carry_out(shop, plan, progress=step)
     if json:
         show_json(to_json(plan))
@@ -126,12 +127,20 @@ def _show(plan: HostPlan) -> None:
         click.echo(note)
 
 
-class bar:
-    """A bar for chunks on standard error; silent without a terminal or with ``quiet``."""
+def _again(ref: str, data: Path | None) -> str:
+    return f"ragd-tune adapters activate {ref}" + (f" --data {data}" if data else "")
 
-    def __init__(self, total: int, *, quiet: bool) -> None:
+
+class bar:
+    """A bar for chunks on standard error; silent without a terminal or with ``quiet``.
+
+    Whoever interrupts what it shows is told that nothing is lost, and to go on by ``again``.
+    """
+
+    def __init__(self, total: int, *, quiet: bool, again: str) -> None:
         self._total = total
         self._shown = not quiet and sys.stderr.isatty()
+        self._again = again
 
     def __enter__(self) -> Callable[[int, int], None]:
         return self._step
@@ -142,5 +151,9 @@ class bar:
             click.echo(f"\r{done} of {total} chunks", nl=False, err=True)
             click.echo(end, nl=False, err=True)
 
-    def __exit__(self, *_: object) -> None:
-        return None
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            raise InterruptedRunError(
+                "interrupted: what was embedded is kept",
+                mend=f"go on: {self._again} (ragd-tune host status tells what ragd uses)",
+            )
