@@ -6,10 +6,12 @@ The texts are known, so a vector tells by itself which model made it: one of the
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
 from chromadb.api.models.Collection import Collection
+from chromadb.errors import InternalError
 
 from ragd_tune.ragd import chroma
 from ragd_tune.serve.load import load, load_base
@@ -48,9 +50,21 @@ def made_by(text: str, vector: Any, role: str) -> str:
     raise AssertionError(f"no model makes this of {text!r}")
 
 
+def _read(collection: Any, tries: int = 40) -> Any:
+    """Return all that a collection holds; Chroma cannot read while another process writes."""
+    for left in reversed(range(tries)):
+        try:
+            return collection.get(include=["documents", "embeddings"])
+        except InternalError:
+            if not left:
+                raise
+            time.sleep(0.05)
+    raise AssertionError("no try at all")
+
+
 def spaces(collection: Any) -> set[str]:
     """Return the spaces of all that a collection holds."""
-    held = collection.get(include=["documents", "embeddings"])
+    held = _read(collection)
     pairs = zip(held["documents"], held["embeddings"], strict=True)
     return {made_by(text, vector, "documents") for text, vector in pairs}
 
