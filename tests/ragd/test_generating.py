@@ -11,14 +11,16 @@ from ragd_tune import cli
 from ragd_tune.data import read
 from ragd_tune.errors import DONE, USAGE
 
+NAMES = "harbour olive copper winter marble candle timber willow saffron meadow anchor velvet"
+
 
 def test_ragds_own_chunks_become_the_passages_with_their_ids(
     host_index: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("RAGD_TUNE_HOME", str(tmp_path / "home"))
-    for number in range(12):
+    for number, name in enumerate(NAMES.split()):
         texts = [
-            f"Valve {number} is opened by the lever on side {part} of boiler {number * 7}."
+            f"The {name} valve is a safety device of boiler {number}. It is opened by lever {part}."
             for part in range(3)
         ]
         host_index.add(f"manual{number}", texts, letters)
