@@ -55,7 +55,7 @@ MOST_NEGATIVES = 4
 NEGATIVE_TEXTS = 10_000
 """Mined negatives in an epoch at most, beyond one a row: the fewer rows, the more of each.
 
-Four are worth .05 to .08 more than one on 1,706 rows, and .01 to .02 on 3,800; on 4,064 rows and on
+Four are worth .06 to .08 more than one on 1,706 rows, .005 to .02 on 3,800; on 4,064 rows and on
 10,958 they are worth nothing that could be measured, at twice the cost of a step.
 """
 
