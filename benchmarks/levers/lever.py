@@ -27,6 +27,7 @@ class Lever:
     margin: float = 0.95  # kept if they score below this share of the positive
     depth: int = 100  # of the ranking that negatives come from
     mine_short: bool = False  # by vectors of the first 128 tokens
+    fused: bool = False  # mined by BM25 too, both rankings joined by their reciprocal ranks
     sample: bool = False  # draw them from the ranking, not the hardest ones
     guide: float = -1.0  # mask in-batch passages whose base cosine is above the positive's + this
     both_ways: bool = False  # also from passage to query

@@ -10,6 +10,9 @@ import torch
 from benchmarks.levers.data import Data
 from benchmarks.levers.lever import Lever
 
+from ragd_tune.data.mine.lexical import Lexical
+from ragd_tune.data.mine.select import rank_fusion
+
 
 def mined(
     data: Data, lever: Lever, base: dict[str, torch.Tensor]
@@ -18,7 +21,7 @@ def mined(
     train = data.qrels["train"]
     rows = sorted(train)
     scores = base["queries"][rows] @ base["short" if lever.mine_short else "documents"].T
-    best = scores.topk(min(lever.depth + 20, scores.shape[1])).indices.cpu().numpy()
+    best = _ranked(data, lever, rows, scores)
     draw = random.Random(lever.seed)
     made = {}
     for at, qid in enumerate(rows):
@@ -27,7 +30,7 @@ def mined(
             top = float(scores[at, did])
             values = scores[at, torch.as_tensor(best[at], device=scores.device)].tolist()
             found: list[int] = []
-            for other, value in zip(best[at].tolist(), values, strict=True):
+            for other, value in zip(best[at], values, strict=True):
                 if data.first[other] not in relevant and value < lever.margin * top:
                     found.append(other)
             found = found[: lever.depth]
@@ -35,6 +38,15 @@ def mined(
                 found = draw.sample(found, lever.negatives)
             made[qid, did] = found[: lever.negatives]
     return made
+
+
+def _ranked(data: Data, lever: Lever, rows: list[int], scores: torch.Tensor) -> list[list[int]]:
+    """Return the candidates of each query, the best first."""
+    best = scores.topk(min(lever.depth + 20, scores.shape[1])).indices.tolist()
+    if not lever.fused:
+        return best
+    found = Lexical(data.documents).search([data.queries[i] for i in rows], lever.depth)
+    return [rank_fusion(own, more.tolist()) for own, (_, more) in zip(best, found, strict=True)]
 
 
 def rows_of(data: Data, lever: Lever, base: dict[str, torch.Tensor]) -> list[dict[str, Any]]:
