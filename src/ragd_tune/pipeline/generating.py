@@ -152,7 +152,7 @@ def finish(
         library=library,
         passages=len(chunks),
         report=report,
-        notes=tuple(notes),
+        notes=(*notes, *assembled.notes),
         counts={split: len(rows) for split, rows in assembled.data.qrels.items()},
     )
 

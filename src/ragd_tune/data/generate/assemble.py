@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ragd_tune.data.chunk import Chunk
 from ragd_tune.data.generate.apart import apart
+from ragd_tune.data.generate.even import even
 from ragd_tune.data.generate.model import FilterReport, Question
 from ragd_tune.data.model import SPLITS, DataSet, Document, Query
 from ragd_tune.data.text import bare
@@ -16,10 +17,14 @@ from ragd_tune.data.write import Tables
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembled:
-    """A data set, and the files that stand beside it: places of passages, origins of questions."""
+    """A data set, and the files that stand beside it: places of passages, origins of questions.
+
+    ``notes`` say which questions were left out, and why.
+    """
 
     data: DataSet
     tables: Tables
+    notes: tuple[str, ...] = ()
 
 
 def assemble(
@@ -57,10 +62,14 @@ def assemble(
     ordered = {split: qrels[split] for split in SPLITS if split in qrels}
     data = DataSet.of(corpus=corpus, queries=queries, qrels=ordered, source=source, about=told)
     data, leaked = apart(data)
-    data = replace(data, about={**data.about, "leaks": {"dropped": len(leaked)}})
+    data, evened = even(data)  # last: sizes count once nothing else is dropped
+    told = {**data.about, "leaks": {"dropped": len(leaked)}}
+    told["evened"] = {one.split: one.to_json() for one in evened}
+    data = replace(data, about=told)
     origins = [one for one in origins if one["_id"] in data.queries]
     places = [chunk.place() for chunk in chunks]
-    return Assembled(data=data, tables={"passages.jsonl": places, "questions.jsonl": origins})
+    tables: Tables = {"passages.jsonl": places, "questions.jsonl": origins}
+    return Assembled(data=data, tables=tables, notes=tuple(one.told for one in evened))
 
 
 def _document(chunk: Chunk) -> Document:
