@@ -123,6 +123,10 @@ def test_a_demo_without_a_gain_says_so_by_its_exit_code(
     assert told["passed"] is False
     assert told["reason"]
     assert Path(told["path"]).is_dir()
+    assert cli.run(demo) == NOT_PROVEN
+    said = capsys.readouterr().out
+    assert f"refused: {told['reason']}" in said
+    assert "adapters activate demo" not in said
 
 
 @pytest.mark.parametrize(

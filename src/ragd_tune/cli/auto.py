@@ -122,7 +122,7 @@ def auto(
 
 def tell(done: Done) -> None:
     """Print the proof, what serves now, and the way back."""
-    from ragd_tune.cli.report import show_report
+    from ragd_tune.cli.report import show_refusal, show_report
     from ragd_tune.cli.trained import cost
 
     show_report(done.report)
@@ -133,5 +133,8 @@ def tell(done: Done) -> None:
     made = done.trained.id[:12]
     if done.activated:
         click.echo(f"adapter {made} serves now; the way back: ragd-tune adapters rollback")
-    else:
+    elif done.report.passed:
         click.echo(f"adapter {made} is kept, and nothing that serves was changed")
+    else:
+        click.echo("nothing that serves was changed")
+    show_refusal(done.report, made)

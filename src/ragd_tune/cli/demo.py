@@ -72,6 +72,7 @@ def introduce(ready: Ready, progress: Progress) -> None:
 def tell(shown: Shown) -> None:
     """Print before and after, examples, and how to go on."""
     from ragd_tune.cli.output import duration
+    from ragd_tune.cli.report import show_refusal
     from ragd_tune.cli.trained import cost
 
     _numbers(shown)
@@ -82,6 +83,7 @@ def tell(shown: Shown) -> None:
         query = one.query if len(one.query) <= 90 else f"{one.query[:89]}…"
         before = "beyond 100" if one.rank_before is None else f"{one.rank_before}"
         click.echo(f"  “{query}”\n    rank {before} → {one.rank_after}: {one.document}")
+    show_refusal(shown.report, "demo")
     made, data = shown.trained, shown.ready.data.source
     click.echo(f"\nTrained in {cost(made)}; {duration(shown.seconds)} in all.")
     click.echo(f"The adapter demo ({made.id[:12]}) is in {made.path}")
@@ -92,8 +94,8 @@ def tell(shown: Shown) -> None:
         '    vectors = embedder.embed(["Return the base name of a path."])\n'
         "or on the command line:\n"
         "    ragd-tune adapters show demo\n"
-        "    ragd-tune adapters activate demo\n"
-        f"    ragd-tune evaluate demo --data {data}\n"
+        + ("    ragd-tune adapters activate demo\n" if shown.report.passed else "")
+        + f"    ragd-tune evaluate demo --data {data}\n"
         "and train on documents of your own:\n"
         "    ragd-tune train bi-encoder --data YOUR_DATA"
     )

@@ -62,7 +62,7 @@ def evaluate(
 ) -> int:
     """Compare ADAPTER (a name or an id) with its incumbent; exit 3 if it is not proven better."""
     from ragd_tune.cli.progress import Progress
-    from ragd_tune.cli.report import show_report
+    from ragd_tune.cli.report import show_refusal, show_report
     from ragd_tune.pipeline import prove, workshop
     from ragd_tune.pipeline.planning import device_of
     from ragd_tune.pipeline.proving import headline
@@ -90,6 +90,7 @@ def evaluate(
         show_json({"id": proved.entry.id, **headline(report), "proof": report.to_json()})
     else:
         show_report(report, moved=5)
+        show_refusal(report, proved.entry.id[:12])
     write_page(shop.store, proved.entry.id, page)
     return errors.DONE if report.passed else errors.NOT_PROVEN
 

@@ -30,6 +30,15 @@ def show_report(report: Report, *, moved: int = 3) -> None:
     click.echo(report.sentence)
 
 
+def show_refusal(report: Report, adapter: str) -> None:
+    """Say why ``adapter`` did not pass, and what can be done with it; nothing if it passed."""
+    if report.passed:
+        return
+    click.echo(f"refused: {report.reason}")
+    click.echo(f"adapter {adapter} is kept, and `adapters activate` takes it with --force only")
+    click.echo(f"look at the proof:  ragd-tune adapters report {adapter} proof.html")
+
+
 def _show_kept(report: Report) -> None:
     """Print how much of the whole vectors' score cut ones keep."""
     if report.kept:

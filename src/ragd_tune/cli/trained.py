@@ -14,7 +14,7 @@ from ragd_tune.cli.budget import sentence
 from ragd_tune.cli.other import other
 from ragd_tune.cli.output import duration, show_json, size
 from ragd_tune.cli.page import check_page, write_page
-from ragd_tune.cli.report import show_report
+from ragd_tune.cli.report import show_refusal, show_report
 from ragd_tune.evaluate.words import QUERY_SIDE
 from ragd_tune.pipeline import Planned, Trained, Workshop, prove, train
 from ragd_tune.pipeline.practice import notices
@@ -101,10 +101,20 @@ def tell(made: Trained, report: Report | None) -> None:
     click.echo(f"adapter {made.id[:12]} is in {made.path}")
     if report is None and made.manifest.side == "query":
         click.echo(QUERY_SIDE)
+    _how_to_go_on(made.id[:12], report)
+
+
+def _how_to_go_on(adapter: str, report: Report | None) -> None:
+    """Name the commands that work from here: what is not proven is not activated."""
     if report is None:
-        click.echo("nothing is proven yet: `ragd-tune evaluate` compares it with its base")
-    click.echo(f"use it:  ragd-tune adapters activate {made.id[:12]}")
-    click.echo(f"         python -c 'import ragd_tune; e = ragd_tune.load(\"{made.id[:12]}\")'")
+        told = "nothing is proven yet, and only what is proven is activated"
+        click.echo(f"{told}:  ragd-tune evaluate {adapter} --data DATA")
+    elif not report.passed:
+        show_refusal(report, adapter)
+        return
+    else:
+        click.echo(f"use it:  ragd-tune adapters activate {adapter}")
+    click.echo(f"in Python:  python -c 'import ragd_tune; e = ragd_tune.load(\"{adapter}\")'")
 
 
 def cost(made: Trained) -> str:
