@@ -222,6 +222,8 @@ CASES: dict[str, tuple[int, list[str], Callable[[Path], None], str]] = {
     ),
     # adapters
     "adapter unknown": (1, ["evaluate", "nobody", "--data", "data"], nothing, "nobody"),
+    "blend of nothing": (2, [*TRAIN, "--blend", "0"], nothing, "from 0.01 to 1"),
+    "blend beyond": (2, [*TRAIN, "--blend", "1.5"], nothing, "from 0.01 to 1"),
     "adapter's base nowhere": (4, ["evaluate", "mine", "--data", "data"], nothing, "nowhere/to-be-found"),
     "split unknown": (5, ["evaluate", "mine", "--data", "data", "--split", "exam"], nothing, "no exam split"),
     "activate unproven": (3, ["adapters", "activate", "mine"], nothing, "no proof"),

@@ -69,6 +69,9 @@ def test_a_value_is_read_from_text_and_from_yaml(name: str, raw: object, value: 
         ("lora_rank", "0"),
         ("seed", "-1"),
         ("temperature", "0"),
+        ("blend", "0"),
+        ("blend", "1.5"),
+        ("blend", "half"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_place_and_the_range(name: str, raw: object) -> None:

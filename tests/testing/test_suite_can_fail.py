@@ -47,6 +47,7 @@ BACKENDS = {
     "SwallowsStop": "stopped_run_keeps",
     "KeepsNoCheckpoint": "stopped_run_keeps",
     "ForgetsItsMoments": "ends_like_an_undisturbed_one",
+    "BlendsItsCheckpoints": "in_no_checkpoint",
     "FallsOverATornCheckpoint": "torn_checkpoint",
     "EstimatesForReal": "estimate_changes_nothing",
     "LoadsTheBaseOnly": "what_is_loaded_is_what_was_trained",

@@ -68,5 +68,16 @@ CONTRASTIVE = (
         unit="tokens",
         help="longer texts are cut in training; the adapter itself reads max_length",
     ),
+    Option(
+        name="blend",
+        type="float",
+        default=1.0,
+        low=0.01,
+        high=1.0,
+        help="how far the adapter goes from the base to what was trained: 1 is all the way, "
+        "0.5 halfway; less gains less where training gains, and loses less where it harms",
+        reason="all that was learned; saved weights = base + blend · (trained - base), as in "
+        "WiSE-FT (Wortsman et al. 2022, arXiv 2109.01903)",
+    ),
 )
 """Options of the objective ``contrastive``."""

@@ -27,6 +27,7 @@ from ragd_tune.testing.fake_model import (
     write_full,
     write_peft,
 )
+from ragd_tune.training.written import blend
 
 _MEASURED = 3
 _MOST_LOSSES = 1000
@@ -213,10 +214,13 @@ def _dev(plan: TrainPlan, state: State, rows: Rows) -> tuple[tuple[int, float], 
 
 
 def _write(plan: TrainPlan, state: State) -> str:
+    share = np.float32(blend(plan))
     if plan.tuning == "full":
-        write_full(plan.out, plan.base.path, state.matrix)
+        made = share * state.matrix + (1 - share) * state.frozen
+        write_full(plan.out, plan.base.path, made)
         return "full"
-    write_peft(plan.out, state.weights["a"], state.weights["b"], plan.number("lora_alpha"))
+    b = share * state.weights["b"]
+    write_peft(plan.out, state.weights["a"], b, plan.number("lora_alpha"))
     return "peft"
 
 

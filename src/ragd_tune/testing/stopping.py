@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from ragd_tune.backends import TrainCell
 from ragd_tune.objectives import Rows
+from ragd_tune.options import Value
 from ragd_tune.plan import Event, Stop, TrainPlan
 from ragd_tune.testing.bench import Bench, differing, snapshot
-from ragd_tune.testing.hooks import Hooks
+from ragd_tune.testing.hooks import Hooks, only, reads
+from ragd_tune.testing.loaded import Loaded
 
 
 def stop_at(step: int) -> Callable[[Event], None]:
@@ -26,9 +29,11 @@ def stop_at(step: int) -> Callable[[Event], None]:
 class Stops(Hooks):
     """Tests of interruption and resumption, for every cell that runs here."""
 
-    def _stopped(self, bench: Bench, cell: TrainCell, step: int) -> tuple[TrainPlan, Rows]:
+    def _stopped(
+        self, bench: Bench, cell: TrainCell, step: int, **options: Value
+    ) -> tuple[TrainPlan, Rows]:
         rows = bench.author.rows(cell.objective)
-        plan = bench.plan(cell, rows)
+        plan = bench.plan(cell, rows, **options)
         with pytest.raises(Stop):
             bench.train(plan, rows, stop_at(step))
         return plan, rows
@@ -93,3 +98,23 @@ class Stops(Hooks):
         kept = [event.step for event in run.events if event.type == "checkpoint"]
         assert kept[: len(range(2, self.steps, 2))] == list(range(2, self.steps, 2))
         assert differing(run, bench.reference(cell)) == []
+
+    @only(reads("blend"))
+    def test_a_blend_is_made_when_the_adapter_is_saved_and_in_no_checkpoint(
+        self, bench: Bench, cell: TrainCell
+    ) -> None:
+        if "blend" in self.ignores:
+            pytest.skip(f"{self.backend} ignores the option blend")
+        step, whole = self.steps // 2, bench.reference(cell)
+        plan, rows = self._stopped(bench, cell, step, blend=0.5)
+        half = bench.train(plan, rows)
+        assert half.losses == whole.losses[step:], "a blend is no part of a step"
+        base = bench.load_base(cell.objective, cell.device, facts=whole.result.facts)
+        gaps = [_gap(base, bench.load(run)) for run in (half, whole)]
+        assert 0.0 < gaps[0] < gaps[1], "half of the way is nearer to the base"
+
+
+def _gap(base: Loaded, tuned: Loaded) -> float:
+    """Return how far apart the vectors of some queries are."""
+    found = [model.embed(["garden forest", "harbour lamp"], "query") for model in (base, tuned)]
+    return float(np.abs(found[0] - found[1]).mean())

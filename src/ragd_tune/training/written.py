@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ragd_tune.plan import BaseModel
+from ragd_tune.plan import BaseModel, TrainPlan
 from ragd_tune.training.bases import portable_name
 
 CONFIG = "adapter_config.json"
@@ -28,6 +28,18 @@ def put(out: Path, save: Callable[[Path], object]) -> None:
     part.mkdir(parents=True)
     save(part)
     part.replace(out)
+
+
+def blend(plan: TrainPlan) -> float:
+    """Return the share of the trained weights in what is saved, the rest being the base's.
+
+    saved = base + blend · (trained - base), over 0 and up to 1 (WiSE-FT, Wortsman et al. 2022,
+    arXiv 2109.01903). It is 1 where the objective has no such option, and in a plan that is older
+    than it. Checkpoints are never blended: a resumed run goes on with the trained weights.
+    """
+    share = plan.options.get("blend", 1.0)
+    assert isinstance(share, (int, float))
+    return float(share)
 
 
 def write_config(out: Path, config: Mapping[str, object], base: BaseModel) -> None:

@@ -248,6 +248,22 @@ class ForgetsItsMoments(Sound):
             toy.Training.resume = resume  # type: ignore[method-assign]
 
 
+class BlendsItsCheckpoints(Sound):
+    @hookimpl
+    def ragd_tune_train(self, plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
+        keep = toy.Training.keep
+
+        def blending(training: toy.Training) -> None:
+            training.model.map = training.blended()
+            keep(training)
+
+        toy.Training.keep = blending  # type: ignore[method-assign, assignment]
+        try:
+            return toy.ragd_tune_train(plan, rows, emit)
+        finally:
+            toy.Training.keep = keep  # type: ignore[method-assign]
+
+
 class FallsOverATornCheckpoint(Sound):
     @hookimpl
     def ragd_tune_train(self, plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:

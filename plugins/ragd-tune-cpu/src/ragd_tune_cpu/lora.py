@@ -93,11 +93,17 @@ def targets(encoder: torch.nn.Module, wanted: Value, *, heads: Sequence[str] = (
     return choose([n for n in linear if not f"{n}.".startswith(inside)], wanted, idle=frozenset())
 
 
-def save(wrapped: Any, out: Path, base: BaseModel) -> None:
-    """Write PEFT's two files: the same bytes on any machine and in any process."""
+def save(wrapped: Any, out: Path, base: BaseModel, *, blend: float = 1.0) -> None:
+    """Write PEFT's two files: the same bytes on any machine and in any process.
+
+    :param blend: what the adapter adds to the base is written so many times as large. What is
+        added is ``B @ A`` times a constant, so that B alone is scaled.
+    """
     out.mkdir(parents=True, exist_ok=True)
     tensors = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
     kept = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
+    if blend != 1.0:
+        kept = {name: t * blend if ".lora_B." in name else t for name, t in kept.items()}
     save_file(dict(sorted(kept.items())), out / WEIGHTS, metadata={"format": "pt"})
     write_config(out, wrapped.peft_config["default"].to_dict(), base)
 

@@ -15,8 +15,10 @@ from ragd_tune.plan import ModelFacts, TrainPlan
 from ragd_tune.training.bases import prompts
 from ragd_tune.training.course import training_length
 from ragd_tune.training.facts import dimensions
+from ragd_tune.training.written import blend
 from ragd_tune_cpu import folder, lookup, lora, loss
 from ragd_tune_cpu.base import facts_of, load_folder
+from ragd_tune_cpu.blending import towards_base
 from ragd_tune_cpu.collate import Collator
 from ragd_tune_cpu.loop import optimizer
 from ragd_tune_cpu.session import seed_everything
@@ -55,9 +57,10 @@ def _dense(plan: TrainPlan, rows: Rows) -> Trainee:
 
     def save(out: Path) -> None:
         if wrapped is None:
+            towards_base(model, plan)
             folder.save(model, out, facts)
         else:
-            lora.save(wrapped, out, plan.base)
+            lora.save(wrapped, out, plan.base, blend=blend(plan))
 
     collator, lossy = _LEARNT[plan.objective]
     length, negatives = training_length(plan), plan.options.get("negatives", 0)

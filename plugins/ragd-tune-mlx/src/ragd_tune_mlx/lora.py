@@ -7,11 +7,13 @@ with A of shape (rank, inputs). So both matrices transpose, and alpha is rank ·
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 from mlx.utils import tree_unflatten
 from mlx_lm.tuner.dora import DoRAEmbedding, DoRALinear
 from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear
@@ -121,16 +123,27 @@ def read(model: nn.Module) -> dict[str, Part]:
     }
 
 
-def save(model: nn.Module, plan: TrainPlan, out: Path, *, task: str, **more: Any) -> None:
-    """Write the adapter that ``model`` holds in PEFT's format; ``more`` is as in :class:`Lora`."""
+def save(
+    model: nn.Module, plan: TrainPlan, out: Path, *, task: str, blend: float = 1.0, **more: Any
+) -> None:
+    """Write the adapter that ``model`` holds in PEFT's format; ``more`` is as in :class:`Lora`.
+
+    :param blend: what it adds to the base is written so many times as large; not for DoRA, where
+        a layer's length is trained apart from what is added.
+    """
     adapter = Lora(
-        parts=read(model),
+        parts=read(model) if blend == 1.0 else _scaled(read(model), blend),
         dropout=plan.number("lora_dropout"),
         base_name=portable_name(plan.base),
         task=task,
         **more,
     )
     peft.write(adapter, out)
+
+
+def _scaled(parts: Mapping[str, Part], by: float) -> dict[str, Part]:
+    assert not any(part.magnitude is not None for part in parts.values())
+    return {name: replace(part, b=part.b * np.float32(by)) for name, part in parts.items()}
 
 
 def merged(model: nn.Module, arrays: Mapping[str, mx.array]) -> dict[str, mx.array]:

@@ -7,18 +7,21 @@ from functools import partial
 from pathlib import Path
 
 import mlx.nn as nn
+from mlx.utils import tree_flatten, tree_unflatten
 
 from ragd_tune.objectives import Rows
 from ragd_tune.plan import ModelFacts, TrainPlan
 from ragd_tune.training.bases import prompts
 from ragd_tune.training.course import training_length
 from ragd_tune.training.facts import dimensions
+from ragd_tune.training.written import blend
 from ragd_tune_mlx import contrastive, folder, lora, recipe
 from ragd_tune_mlx.embedder import Embedder, build, read_arrays
 from ragd_tune_mlx.recipe import Recipe
 from ragd_tune_mlx.tokens import Tokenizer
 from ragd_tune_mlx.trainee import Trainee
 from ragd_tune_mlx.trainer import Trainer
+from ragd_tune_mlx.weights import Arrays
 
 
 def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
@@ -61,7 +64,17 @@ def _facts(plan: TrainPlan, found: Recipe) -> ModelFacts:
 
 
 def _save(plan: TrainPlan, model: Embedder, found: Recipe, facts: ModelFacts, out: Path) -> None:
+    share = blend(plan)
     if plan.tuning == "full":
+        if share != 1.0:
+            _towards_base(model, read_arrays(found), share)
         folder.write(model, out, found, facts)
         return
-    lora.save(model.transformer, plan, out, task="FEATURE_EXTRACTION")
+    lora.save(model.transformer, plan, out, task="FEATURE_EXTRACTION", blend=share)
+
+
+def _towards_base(model: Embedder, base: Arrays, share: float) -> None:
+    """Leave in ``model``, which is trained, ``share`` of what training changed."""
+    trained = tree_flatten(model.parameters())
+    made = [(name, base[name] + share * (value - base[name])) for name, value in trained]
+    model.update(tree_unflatten(made))

@@ -47,11 +47,16 @@ def begin(model: torch.nn.Module, seed: int) -> None:
                 weight.copy_(drawn)
 
 
-def save(wrapped: Any, out: Path, base: BaseModel) -> None:
-    """Write PEFT's two files: the same bytes on any machine and in any process."""
+def save(wrapped: Any, out: Path, base: BaseModel, *, blend: float = 1.0) -> None:
+    """Write PEFT's two files: the same bytes on any machine and in any process.
+
+    :param blend: what a LoRA adapter adds to the base is written so many times as large.
+    """
     out.mkdir(parents=True, exist_ok=True)
     tensors = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
     kept = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
+    if blend != 1.0:
+        kept = {name: t * blend if ".lora_B." in name else t for name, t in kept.items()}
     save_file(dict(sorted(kept.items())), out / WEIGHTS, metadata={"format": "pt"})
     write_config(out, wrapped.peft_config["default"].to_dict(), base)
 

@@ -18,6 +18,7 @@ from ragd_tune.plan import Role, TrainPlan
 from ragd_tune.training.bases import prompts
 from ragd_tune.training.course import training_length
 from ragd_tune.training.facts import dimensions, shares
+from ragd_tune.training.written import blend
 from ragd_tune_unsloth import adapter, engine, safe
 from ragd_tune_unsloth.facts import facts_of
 from ragd_tune_unsloth.session import uses_bf16
@@ -107,7 +108,7 @@ class Contrastive:
 
     def save(self, out: Path) -> None:
         """Write the adapter under ``out``."""
-        adapter.save(self.wrapped, out, self.plan.base)
+        adapter.save(self.wrapped, out, self.plan.base, blend=blend(self.plan))
 
 
 def _load(plan: TrainPlan) -> Any:

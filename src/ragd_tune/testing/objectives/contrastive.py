@@ -63,6 +63,7 @@ class Contrastive(Checks):
             "query_prompt": "harbour ",
             "document_prompt": "harbour ",
             "negatives": 0,
+            "blend": 0.5,
             "matryoshka_dims": (facts.dimension // 2,),
         }
 

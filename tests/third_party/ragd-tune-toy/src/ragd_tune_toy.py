@@ -266,6 +266,14 @@ class Training:
         state = {"map": self.model.map, "moments": self.moments, "losses": np.array(self.losses)}
         save(state, self.file, plan=self.plan.id, seen=str(self.seen))
 
+    def blended(self) -> Floats:
+        """Return the map to save: the option ``blend`` is no part of a checkpoint."""
+        import numpy as np
+
+        share = self.plan.number("blend")
+        made: Floats = share * self.model.map + (1 - share) * np.eye(len(self.model.map))
+        return made
+
     def resume(self) -> None:
         """Go on from the last checkpoint of this plan; one that is not whole does not count."""
         try:
@@ -314,7 +322,7 @@ def ragd_tune_train(plan: TrainPlan, rows: Rows, emit: Emit) -> TrainResult:
         except Stop:
             training.keep()
             raise
-    save({"map": training.model.map.astype(np.float32)}, plan.out / "map.safetensors")
+    save({"map": training.blended().astype(np.float32)}, plan.out / "map.safetensors")
     return TrainResult(
         format="map",
         steps=training.step,

@@ -47,10 +47,10 @@ class Mapping(torch.nn.Module):
         finally:
             self.on = True
 
-    def save(self, out: Path) -> None:
-        """Write the whole matrix, 1 + C, as float32 (dimension, dimension)."""
+    def save(self, out: Path, *, blend: float = 1.0) -> None:
+        """Write the whole matrix, 1 + blend · C, as float32 (dimension, dimension)."""
         out.mkdir(parents=True, exist_ok=True)
-        change = self.change.detach().float().cpu().numpy()
+        change = self.change.detach().float().cpu().numpy() * np.float32(blend)
         save_file({TENSOR: change + np.eye(len(change), dtype=np.float32)}, out / FILE)
 
 

@@ -16,6 +16,7 @@ from ragd_tune.plan import ModelFacts, Role, TrainPlan
 from ragd_tune.training.bases import prompts
 from ragd_tune.training.course import training_length
 from ragd_tune.training.facts import dimensions
+from ragd_tune.training.written import blend
 from ragd_tune_cpu import folder, lora, pieces
 from ragd_tune_cpu.base import facts_of, load_folder
 from ragd_tune_cpu.loop import optimizer
@@ -38,7 +39,7 @@ def prepare(plan: TrainPlan, rows: Rows) -> Trainee:
     cheap_attention(model)
     seed_everything(plan.seed)
     mapped = plan.tuning == "map"
-    tuned = _map(model, own) if mapped else _lora(model, plan)
+    tuned = _map(model, plan, own) if mapped else _lora(model, plan)
     set_dropout(model, 0.0)
     documents = _frozen("document", model, rows, facts, own.max_length, tuned.bare)
     frozen = {"document": documents}
@@ -97,11 +98,12 @@ class _Lora(_Tuned):
     def __init__(self, model: SentenceTransformer, plan: TrainPlan) -> None:
         self.wrapped = lora.add(model, plan)
         self.base = plan.base
+        self.blend = blend(plan)
         self.embed = partial(pieces.embed, model)
         self.bare = self.wrapped.disable_adapter
 
     def save(self, out: Path) -> None:
-        lora.save(self.wrapped, out, self.base)
+        lora.save(self.wrapped, out, self.base, blend=self.blend)
 
 
 def _lora(model: SentenceTransformer, plan: TrainPlan) -> _Tuned:
@@ -109,7 +111,8 @@ def _lora(model: SentenceTransformer, plan: TrainPlan) -> _Tuned:
 
 
 class _Map(_Tuned):
-    def __init__(self, model: SentenceTransformer, facts: ModelFacts) -> None:
+    def __init__(self, model: SentenceTransformer, plan: TrainPlan, facts: ModelFacts) -> None:
+        self.blend = blend(plan)
         model.requires_grad_(False)
         self.mapping = Mapping(facts.dimension).to(model.device)
         model.append(self.mapping)
@@ -122,11 +125,11 @@ class _Map(_Tuned):
         return self.mapping.off()
 
     def save(self, out: Path) -> None:
-        self.mapping.save(out)
+        self.mapping.save(out, blend=self.blend)
 
 
-def _map(model: SentenceTransformer, facts: ModelFacts) -> _Tuned:
-    return _Map(model, facts)
+def _map(model: SentenceTransformer, plan: TrainPlan, facts: ModelFacts) -> _Tuned:
+    return _Map(model, plan, facts)
 
 
 def _frozen(
