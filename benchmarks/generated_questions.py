@@ -37,8 +37,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "aspect": ("aspect",),
     "keywords": ("keywords",),
     "crop": ("crop",),
-    "definition+purpose": ("heading", "definition", "purpose"),
-    "aspect+definition": ("aspect", "definition", "purpose", "heading"),
+    "subjects": ("definition", "aspect"),
     "purpose+crop": ("purpose", "crop"),
 }
 DEV = 20
@@ -83,13 +82,22 @@ def _with_questions(data: DataSet, questions: Sequence[Question]) -> DataSet:
     """Return a set of generated questions alone, a few of them to watch the training by."""
     queries: dict[str, Query] = {}
     qrels: dict[str, dict[str, dict[str, float]]] = {"train": {}, "dev": {}}
+    rivals: dict[str, dict[str, None]] = {}
     first: dict[str, str] = {}
     for number, one in enumerate(questions):
         qid = first.setdefault(one.text, f"g{number}")
         queries[qid] = Query(id=qid, text=one.text)
         side = "dev" if int(qid[1:]) % DEV == 0 else "train"
         qrels[side].setdefault(qid, {})[one.chunk] = 1.0
-    made = DataSet.of(corpus=data.corpus, queries=queries, qrels=qrels, source="made")
+        rivals.setdefault(qid, {}).update(dict.fromkeys(one.against))
+    negatives = {
+        qid: tuple(did for did in found if did not in qrels["train"].get(qid, {}))
+        for qid, found in rivals.items()
+        if qid in qrels["train"]
+    }
+    made = DataSet.of(
+        corpus=data.corpus, queries=queries, qrels=qrels, negatives=negatives, source="made"
+    )
     origin = {"generator": "headings", "questions": len(queries)}
     return replace(made, about={"generated": ["train", "dev"], "origins": [origin]})
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -129,30 +130,35 @@ def test_a_topic_is_named_first_or_after_its_aspect_and_is_no_verb_and_no_aspect
 
 
 @pytest.mark.parametrize(
-    ("text", "questions"),
+    ("text", "more", "questions"),
     [
         (
             "Symptoms of gout are pain and heat. They come at night.",
+            "Gout can last.",
             {"What are the symptoms of gout?", "What are the signs of gout?"},
         ),
         (
             "Ticks carry a germ. The nation has clinics and patients with ticks.",
+            "Ticks carry other germs.",
             set(),
         ),
         (
-            "Gout is treated with rest. Gout lasts a week.",
+            "Gout is treated well. It is over in a week.",
+            "Gout can last.",
             {"What are the treatments for gout?", "How is gout treated?"},
         ),
         (
             "The parameters of os.walk are top and onerror. The first is a path.",
+            "os.walk may work.",
             {"What arguments does os.walk take?"},
         ),
     ],
 )
 def test_an_aspect_is_asked_for_only_where_the_passage_speaks_of_it(
-    text: str, questions: set[str]
+    text: str, more: str, questions: set[str]
 ) -> None:
-    made = {one.text for one in generate([passage(text)], [], per_chunk=9, recipes=["aspect"])}
+    every = [passage(text), replace(passage(more), id="more")]
+    made = {one.text for one in generate(every, [], per_chunk=9, recipes=["aspect"])}
     assert {one.lower() for one in made} <= {one.lower() for one in questions}
     assert bool(made) == bool(questions)
 
@@ -170,8 +176,9 @@ def test_only_a_sentence_that_says_what_something_is_defines_it() -> None:
 
 def test_what_a_tool_does_is_asked_as_how_to_do_it() -> None:
     others = [passage(f"You can detect it or may convert part {n}.", name=str(n)) for n in range(5)]
-    text = "Convert speech to plain text. The model detects people in a photo."
-    made = generate([passage(text), *others], [], per_chunk=9, recipes=["purpose"])
+    texts = ("Convert speech to plain text.", "The model detects people in a photo.")
+    own = [replace(passage(text), id=text) for text in texts]
+    made = generate([*own, *others], [], per_chunk=9, recipes=["purpose"])
     asked_for = {one.text for one in made}
     assert "How to convert speech to plain text?" in asked_for
     assert "How to detect people in a photo?" in asked_for

@@ -22,6 +22,7 @@ def apart(data: DataSet) -> tuple[DataSet, list[str]]:
             corpus=data.corpus,
             queries={qid: query for qid, query in data.queries.items() if qid not in found},
             qrels=qrels,
+            negatives={qid: dids for qid, dids in data.negatives.items() if qid not in found},
             source=data.source,
             about=data.about,
         )

@@ -38,18 +38,23 @@ def assemble(
     """Return the data set of ``questions`` by split; passages of one question all answer it.
 
     A question that stands on two sides stays on the one that comes last in train, dev, test.
+    Those of training keep their rivals as negatives, but for passages that dev or test ask about.
     ``about`` is added to what ``dataset.json`` says.
     """
     taken: set[str] = set()
     queries: dict[str, Query] = {}
     qrels: dict[str, dict[str, dict[str, float]]] = {}
+    negatives: dict[str, tuple[str, ...]] = {}
     origins: list[Mapping[str, object]] = []
+    free = _free(chunks, questions)
     for split in reversed(SPLITS):
         rows = _merged(questions.get(split, ()), taken)
         for found in rows.values():
             qid = f"q{len(queries)}"
             queries[qid] = Query(id=qid, text=found[0].text)
             qrels.setdefault(split, {})[qid] = {one.chunk: 1.0 for one in found}
+            if split == "train":
+                negatives[qid] = _rivals(found, free)
             origins.append({"_id": qid, "split": split, **found[0].to_json()})
         taken |= set(rows)
     corpus = {chunk.id: _document(chunk) for chunk in chunks}
@@ -60,7 +65,14 @@ def assemble(
         "origins": _origins(questions.values()),
     }
     ordered = {split: qrels[split] for split in SPLITS if split in qrels}
-    data = DataSet.of(corpus=corpus, queries=queries, qrels=ordered, source=source, about=told)
+    data = DataSet.of(
+        corpus=corpus,
+        queries=queries,
+        qrels=ordered,
+        negatives=negatives,
+        source=source,
+        about=told,
+    )
     data, leaked = apart(data)
     data, evened = even(data)  # last: sizes count once nothing else is dropped
     told = {**data.about, "leaks": {"dropped": len(leaked)}}
@@ -74,6 +86,20 @@ def assemble(
 
 def _document(chunk: Chunk) -> Document:
     return Document(id=chunk.id, title=chunk.title, text=chunk.text, document=chunk.document)
+
+
+def _free(chunks: Sequence[Chunk], questions: Mapping[str, Sequence[Question]]) -> set[str]:
+    """Return the passages of documents that neither dev nor test asks about."""
+    documents = {chunk.id: chunk.document for chunk in chunks}
+    held = {documents[one.chunk] for split in ("dev", "test") for one in questions.get(split, ())}
+    return {chunk for chunk, document in documents.items() if document not in held}
+
+
+def _rivals(found: Sequence[Question], free: set[str]) -> tuple[str, ...]:
+    """Return the rivals of a question that several passages may answer, each once."""
+    answers = {one.chunk for one in found}
+    rivals = dict.fromkeys(did for one in found for did in one.against)
+    return tuple(did for did in rivals if did in free and did not in answers)
 
 
 def _merged(questions: Iterable[Question], taken: set[str]) -> dict[str, list[Question]]:

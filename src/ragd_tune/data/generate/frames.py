@@ -142,7 +142,7 @@ FRAMES = (
 
 _EARLY = (3.0, 2.0)
 """What a cue in the first and in the second sentence counts; later ones count 1."""
-_LEAST = 3.0
+LEAST = 3.0
 """What a frame's cues must come to: one in the first sentence, or three further down."""
 _CUE = "|".join(frame.cue.pattern[len(r"\b(?:") : -len(r")\b")] for frame in FRAMES)
 _ONE = re.compile(_CUE, re.IGNORECASE)
@@ -153,18 +153,23 @@ _OF = re.compile(
 )
 
 
-def told(sentences: Sequence[str]) -> list[Frame]:
-    """Return the frames of a passage, what it speaks of most first.
+def weights(sentences: Sequence[str]) -> dict[str, float]:
+    """Return how much a passage speaks of each frame, 0 and above.
 
     :param sentences: its sentences in their order, a heading before them if there is one.
     """
-    weight: dict[str, float] = {}
+    weight = dict.fromkeys((frame.name for frame in FRAMES), 0.0)
     for place, sentence in enumerate(sentences):
         worth = _EARLY[place] if place < len(_EARLY) else 1.0
         for frame in FRAMES:
-            found = min(2, len(frame.cue.findall(sentence)))
-            weight[frame.name] = weight.get(frame.name, 0.0) + worth * found
-    kept = [frame for frame in FRAMES if weight.get(frame.name, 0.0) >= _LEAST]
+            weight[frame.name] += worth * min(2, len(frame.cue.findall(sentence)))
+    return weight
+
+
+def told(sentences: Sequence[str]) -> list[Frame]:
+    """Return the frames of a passage, what it speaks of most first."""
+    weight = weights(sentences)
+    kept = [frame for frame in FRAMES if weight[frame.name] >= LEAST]
     return sorted(kept, key=lambda frame: -weight[frame.name])
 
 

@@ -12,7 +12,8 @@ class Question:
 
     ``style`` is the recipe or the style that was asked for; ``generator`` is ``headings`` or
     ``llm``; ``model`` and ``prompt`` (the sha256 of the prompt's wording, its first 12 digits)
-    are empty without an LLM. ``score`` is a judge's, from 1 to 10.
+    are empty without an LLM. ``score`` is a judge's, from 1 to 10. ``against`` are passages that
+    speak of the same and do not answer it.
     """
 
     chunk: str
@@ -22,10 +23,13 @@ class Question:
     model: str = ""
     prompt: str = ""
     score: float | None = None
+    against: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        """Return a JSON-shaped copy without what is empty."""
-        return {name: value for name, value in asdict(self).items() if value not in ("", None)}
+        """Return a JSON-shaped copy without what is empty; ``negatives.jsonl`` has the others."""
+        told = asdict(self)
+        del told["against"]
+        return {name: value for name, value in told.items() if value not in ("", None)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ragd_tune.data.chunk import Chunk
+from ragd_tune.data.generate.drawn import drawn
 from ragd_tune.data.generate.model import Question
 from ragd_tune.data.generate.prompts import (
     JUDGE_SCHEMA,
@@ -19,7 +20,6 @@ from ragd_tune.data.generate.prompts import (
     questions_in,
     verdict_in,
 )
-from ragd_tune.data.generate.recipes import drawn
 from ragd_tune.data.llm import Job, Keeper, Outcome
 
 LEAST_SCORE = 6

@@ -42,8 +42,8 @@ this that these those it they he she there what which who we you i
 _NOT_NAMES = frozenset(_WORDS_NOT_NAMES.split())
 
 
-def definition(parts: Sequence[str], found: Statistics) -> Iterator[str]:
-    """Ask what something is that one of the first sentences defines: "X is a …"."""
+def definition(parts: Sequence[str], found: Statistics) -> Iterator[tuple[str, str]]:
+    """Yield what one of the first sentences defines ("X is a …"), and the question for it."""
     for sentence in parts[:3]:
         match = _DEFINES.match(_LABEL.sub("", sentence))
         if not match:
@@ -51,7 +51,7 @@ def definition(parts: Sequence[str], found: Statistics) -> Iterator[str]:
         name = match[1].strip()
         if _is_name(words(name), found):
             shown = name if name[1:] != name[1:].lower() else name[0].lower() + name[1:]
-            yield f"What {'are' if match[2] == 'are' else 'is'} {shown}?"
+            yield shown, f"What {'are' if match[2] == 'are' else 'is'} {shown}?"
 
 
 def _is_name(parts: Sequence[str], found: Statistics) -> bool:
