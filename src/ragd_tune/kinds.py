@@ -49,6 +49,8 @@ class Recipe:
     ``options`` go over the kind's defaults; ``epochs`` is one of them. ``score`` is the mean of the
     kind's gate metric over the dev splits of the sets that all recipes were measured on. They rank
     trainings of ``objective`` by one of ``tunings``, on ``side``, and say nothing of others.
+    ``at_most`` bounds numbers that a kind's defaults raise with the rows: it was measured with
+    these.
     """
 
     options: Mapping[str, Value]
@@ -56,6 +58,7 @@ class Recipe:
     objective: str
     tunings: tuple[str, ...]
     side: Side = "both"
+    at_most: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def epochs(self) -> float:

@@ -191,7 +191,16 @@ def _chosen(
         budget=budget, left=left, weighed=weighed, chosen=taken.recipe,
         given=tuple(_given(asked)), reason=reason,
     )  # fmt: skip
-    return weighing, {**taken.recipe.options, "epochs": epochs}
+    return weighing, {**_bounded(probe, taken.recipe), **taken.recipe.options, "epochs": epochs}
+
+
+def _bounded(probe: Planned, recipe: Recipe) -> dict[str, Value]:
+    """Return the options that would be beyond what the recipe was measured with, at that."""
+    return {
+        name: int(most) if isinstance(probe.plan.options[name], int) else most
+        for name, most in recipe.at_most.items()
+        if probe.plan.number(name) > most
+    }
 
 
 def _measured(shop: Workshop, asked: Asked, probe: Planned) -> Speed:

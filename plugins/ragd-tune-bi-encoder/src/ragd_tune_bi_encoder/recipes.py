@@ -12,6 +12,7 @@ This is the one place of these figures in the code: a row more is a recipe more.
 from __future__ import annotations
 
 from ragd_tune.kinds import Recipe
+from ragd_tune_bi_encoder.defaults import LEARNING_RATES
 
 _MEASURED: tuple[tuple[int, float, int | None, float], ...] = (
     # negatives, epochs, training_length, score
@@ -27,12 +28,20 @@ _MEASURED: tuple[tuple[int, float, int | None, float], ...] = (
     (0, 1.0, None, 0.6168),
 )
 
+_AT_MOST: dict[str, dict[str, float]] = {
+    "full": {"batch_size": 32, "learning_rate": LEARNING_RATES["full"]},
+    "lora": {"batch_size": 32},
+}
+"""Larger batches, which the defaults take where rows are many, go with fewer negatives."""
+
 RECIPES = tuple(
     Recipe(
         options={"negatives": negatives, "epochs": epochs, "training_length": length},
         score=score,
         objective="contrastive",
-        tunings=("full", "lora"),
+        tunings=(tuning,),
+        at_most=most,
     )
+    for tuning, most in _AT_MOST.items()
     for negatives, epochs, length, score in _MEASURED
 )
