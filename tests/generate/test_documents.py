@@ -305,6 +305,30 @@ def test_the_order_of_the_paths_does_not_matter(write: Put) -> None:
     assert gather([root / "a.md", root / "b.md"]) == gather([root / "b.md", root / "a.md"])
 
 
+def test_files_of_one_name_from_several_folders_are_all_read_and_told_apart(write: Put) -> None:
+    for name in ("http/main.md", "json/main.md", "json/more.md"):
+        root = write(name, f"The text of {name}.")
+    library = gather([root / "json", root / "http"])
+    assert library == gather([root / "http", root / "json"])
+    assert [one.id for one in library.sources] == ["http/main.md", "json/main.md", "json/more.md"]
+    assert all(f"The text of {one.id}." in one.text for one in library.sources)
+    same = gather([root / "http" / "main.md", root / "json" / "main.md"])
+    assert [one.id for one in same.sources] == ["http/main.md", "json/main.md"]
+
+
+def test_folders_of_one_name_are_told_apart_by_those_above_them(write: Put) -> None:
+    for name in ("old/docs/a.md", "new/docs/a.md"):
+        root = write(name, f"The text of {name}.")
+    library = gather([root / "new" / "docs", root / "old" / "docs"])
+    assert [one.id for one in library.sources] == ["new/docs/a.md", "old/docs/a.md"]
+
+
+def test_a_file_that_is_given_twice_is_read_once(write: Put) -> None:
+    root = write("in/a.md", "The text.")
+    library = gather([root / "in" / "a.md", root / "in", root, root])
+    assert [one.id for one in library.sources] == ["in/a.md"]
+
+
 def test_a_reader_without_its_package_says_how_to_get_it(
     write: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:

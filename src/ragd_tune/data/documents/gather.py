@@ -43,12 +43,15 @@ def gather(
 
     Hidden files and folders, links that lead out of the folder that was given, and what
     package managers install are passed over silently; broken, empty, encrypted and binary files
-    are listed. The same documents give the same result in any order of ``paths``.
+    are listed. The same documents give the same result in any order of ``paths``. A document is
+    named by its place in the folder that was given; where two files would have one name
+    (``http/__init__.py`` and ``json/__init__.py``, of the folders ``http`` and ``json``), all names
+    begin with the folder, or as many of those above it as tell them apart.
 
     :raises DataError: there is no such path, or no document that can be read.
     :raises NotInstalledError: all documents need a package that is not installed.
     """
-    files = sorted({one for path in paths for one in _files(path)}, key=lambda one: one[0])
+    files = _named(found for path in paths for found in _files(path))
     sources: dict[str, Source] = {}
     skipped: list[Skipped] = []
     counts: Counter[str] = Counter()
@@ -69,6 +72,25 @@ def gather(
     return Library(sources=tuple(sources.values()), skipped=tuple(skipped), counts=dict(counts))
 
 
+def _named(found: Iterable[tuple[Path, Path]]) -> list[tuple[str, Path]]:
+    """Name files, which come as (folder that was given, file), so that no two have one name."""
+    roots: dict[Path, Path] = {}
+    for root, file in found:  # of a folder and one inside it, the outer one names the file
+        roots[file] = min(roots.get(file, root), root, key=lambda one: len(one.parts))
+    names: dict[str, Path] = {}
+    for above in range(max((len(root.parts) for root in roots.values()), default=0) + 1):
+        names = {_name(root, file, above): file for file, root in roots.items()}
+        if len(names) == len(roots):
+            break
+    return sorted(names.items())
+
+
+def _name(root: Path, file: Path, above: int) -> str:
+    """Return a file's place below ``root``, after ``root``'s own last ``above`` parts."""
+    outer = root.parts[max(0, len(root.parts) - above) :]
+    return "/".join((*outer, *file.relative_to(root).parts))
+
+
 def _nothing(skipped: list[Skipped], files: list[tuple[str, Path]]) -> None:
     shown = "\n".join(f"  {one.path}: {one.reason}" for one in skipped[:10])
     what = "there is no document that can be read"
@@ -78,19 +100,21 @@ def _nothing(skipped: list[Skipped], files: list[tuple[str, Path]]) -> None:
     raise DataError(what + where, mend="give a folder with text, Markdown, HTML, PDF, DOCX or code")
 
 
-def _files(path: Path) -> Iterator[tuple[str, Path]]:
+def _files(path: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the folder that is read, and a file in it, both absolute."""
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder", mend="check the path")
     if path.is_file():
-        yield path.name, path
+        folder = path.parent.resolve()
+        yield folder, folder / path.name
         return
     root = path.resolve()
-    for found in path.rglob("*"):
-        parts = found.relative_to(path).parts
+    for found in root.rglob("*"):
+        parts = found.relative_to(root).parts
         if any(part.startswith(".") or part in _PASSED_OVER for part in parts):
             continue
         if found.is_file() and found.resolve().is_relative_to(root):
-            yield found.relative_to(path).as_posix(), found
+            yield root, found
 
 
 def _read(name: str, path: Path) -> Iterable[Source]:
