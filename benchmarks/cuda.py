@@ -5,6 +5,7 @@ speed depends on. Each leg is a process of its own; one that fails is reported w
 the others go on. Legs that no time is left for are reported too.
 
     python benchmarks/cuda.py --out cuda.json --minutes 4
+    python benchmarks/cuda.py --profile --models minilm --legs plain-lora cpu-lora   # why
     python benchmarks/cuda.py --tiny     # a rehearsal in miniature, on any machine
 
 Needs torch, sentence-transformers ≥ 6.2, transformers, peft, datasets; TRL and Unsloth for their
@@ -31,6 +32,9 @@ LEGS = {
     "llm": ("plain-lora", "cpu-lora", "unsloth-lora", "unsloth-qlora"),
 }
 """What is run on which model, as WHO-TUNING; the first of each are the ones to compare."""
+
+SETTINGS = ("UNSLOTH_COMPILE_DISABLE", "CUBLAS_WORKSPACE_CONFIG", "OMP_NUM_THREADS")
+"""Variables that a report tells. The first keeps Unsloth from compiling kernels of its own."""
 
 
 def sources(work: Path) -> str:
@@ -87,6 +91,11 @@ def _tail(log: object) -> str:
     return str(log.read()[-1500:])  # type: ignore[attr-defined]
 
 
+def settings() -> dict[str, str | None]:
+    """Return the variables of the environment that change how fast a leg is; None where not set."""
+    return {name: os.environ.get(name) for name in SETTINGS}
+
+
 def compare(legs: dict[str, dict[str, object]]) -> dict[str, float]:
     """Return each leg's samples/s as a multiple of the plain one's with the same tuning."""
     made = {}
@@ -103,13 +112,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("cuda.json"))
     parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument(
+        "--seconds-per-leg", type=float, default=180.0, help="Unsloth compiles kernels meanwhile"
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="also list what two of the steps spend their time on; such runs are no comparison",
+    )
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--legs", nargs="+", help="only these, as unsloth-lora")
     parser.add_argument("--tiny", action="store_true", help="in miniature, on any device")
     asked = parser.parse_args()
     end = time.monotonic() + asked.minutes * 60
     tiny = ["--tiny"] if asked.tiny else []
-    report: dict[str, object] = {"command": sys.argv}
+    more = [*tiny, *(["--profile"] if asked.profile else [])]
+    report: dict[str, object] = {"command": sys.argv, "environment": settings()}
     models: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
@@ -122,7 +140,9 @@ def main() -> int:
                 if left < 10:
                     legs[leg] = {"error": "not run: no time was left"}
                 else:
-                    legs[leg] = run(["leg", model, leg, *tiny], work, min(left, 90))
+                    legs[leg] = run(
+                        ["leg", model, leg, *more], work, min(left, asked.seconds_per_leg)
+                    )
                 print(model, leg, json.dumps(legs[leg])[:300], flush=True)
             models[model] = {"legs": legs, "times_plain": compare(legs)}
             report["models"] = models

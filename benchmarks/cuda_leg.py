@@ -46,10 +46,13 @@ SIZES = {
         words=370,
     ),
 }
-TINY = Size(layers=2, hidden=64, inner=128, vocabulary=2_000, rows=24, batch=4, length=32, words=12)
+TINY = Size(layers=2, hidden=64, inner=128, vocabulary=2_000, rows=40, batch=4, length=32, words=12)
 RANK, ALPHA, RATE = 16, 32.0, 1e-4
 WARM = 5
 """Steps that are not counted into samples/s: kernels are chosen and compiled in them."""
+PROFILED = 2
+"""Steps that ``--profile`` looks into, after those."""
+LISTED = 40
 
 
 @dataclass
@@ -60,6 +63,7 @@ class Clock:
     rows: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     started: float = 0.0
+    profiler: Any = None
 
     def start(self) -> None:
         """Begin."""
@@ -74,6 +78,10 @@ class Clock:
         self.marks.append(time.perf_counter())
         self.rows.append(rows)
         self.losses.append(loss)
+        if self.profiler is not None and len(self.marks) == WARM:
+            self.profiler.start()
+        if self.profiler is not None and len(self.marks) == WARM + PROFILED:
+            self.profiler.stop()
 
     def told(self) -> dict[str, object]:
         """Return seconds, samples/s after the warm-up, peak memory, and the ends of the loss."""
@@ -91,7 +99,40 @@ class Clock:
             "peak_reserved_mib": round(peaks[1] / 2**20),
             "first_loss": round(self.losses[0], 4),
             "last_loss": round(self.losses[-1], 4),
+            **({"profile": spent(self.profiler)} if self.profiler is not None else {}),
         }
+
+
+def profiler() -> Any:
+    """Return PyTorch's profiler, of the host and of the GPU where there is one."""
+    import torch
+
+    return torch.profiler.profile()
+
+
+def spent(done: Any) -> dict[str, object]:
+    """Return what a step called and how long that took: the operations that took longest first.
+
+    ``count`` is a step's. Times are milliseconds of a step: ``host_ms`` on the processor, and
+    ``gpu_ms`` on the GPU. ``waits`` are copies to the host, and ``launches`` kernels.
+    """
+    told = sorted(done.key_averages(), key=lambda one: -one.self_cpu_time_total)
+    count = {one.key: one.count / PROFILED for one in told}
+    return {
+        "operations": sum(n for name, n in count.items() if name.startswith("aten::")),
+        "launches": sum(n for name, n in count.items() if "LaunchKernel" in name),
+        "waits": count.get("aten::_local_scalar_dense", 0.0),
+        "casts": count.get("aten::_to_copy", 0.0),
+        "longest": [
+            {
+                "name": one.key[:120],
+                "count": one.count / PROFILED,
+                "host_ms": round(one.self_cpu_time_total / PROFILED / 1e3, 3),
+                "gpu_ms": round(one.self_device_time_total / PROFILED / 1e3, 3),
+            }
+            for one in told[:LISTED]
+        ],
+    }
 
 
 def here() -> bool:
@@ -233,6 +274,7 @@ def main() -> int:
     parser.add_argument("names", nargs="+")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--profile", action="store_true")
     asked = parser.parse_args()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what frameworks print belongs into the log
@@ -243,7 +285,9 @@ def main() -> int:
         else:
             from benchmarks.cuda_sides import leg
 
-            found = leg(asked.work / asked.names[0], asked.names[1], size_of[asked.names[0]])
+            clock = Clock(profiler=profiler() if asked.profile else None)
+            size = size_of[asked.names[0]]
+            found = leg(asked.work / asked.names[0], asked.names[1], size, clock)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other legs go on
         traceback.print_exc()
         told = traceback.format_exc()[-1500:]

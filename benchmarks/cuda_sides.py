@@ -11,11 +11,10 @@ from typing import Any
 from benchmarks.cuda_leg import ALPHA, RANK, RATE, Clock, Size, device
 
 
-def leg(base: Path, name: str, size: Size) -> dict[str, object]:
-    """Run the leg ``WHO-TUNING`` on the model in ``base``."""
+def leg(base: Path, name: str, size: Size, clock: Clock) -> dict[str, object]:
+    """Run the leg ``WHO-TUNING`` on the model in ``base``, timed by ``clock``."""
     who, _, tuning = name.partition("-")
     llm = not (base / "modules.json").exists()
-    clock = Clock()
     if who != "plain":
         _ours(base, who, tuning, size, clock)
     elif llm:

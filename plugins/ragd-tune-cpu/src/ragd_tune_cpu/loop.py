@@ -56,7 +56,8 @@ class Loop(SentenceTransformerTrainer):
         GROUP.reseed(self.args.seed, self.steps_before + self.state.global_step)
         loss = super().training_step(*args, **kwargs)
         assert self.model is not None
-        GROUP.sum_gradients([p for p in self.model.parameters() if p.requires_grad])
+        if GROUP.size > 1:
+            GROUP.sum_gradients([p for p in self.model.parameters() if p.requires_grad])
         self.loss_of_step = float(loss.detach())
         if not math.isfinite(self.loss_of_step):
             step = self.steps_before + self.state.global_step + 1
@@ -157,6 +158,7 @@ def _arguments(
         use_cpu=plan.device == "cpu",
         batch_sampler=lambda *_, **__: groups,  # type: ignore[arg-type]
         dataloader_pin_memory=False,
+        logging_nan_inf_filter=False,  # such a loss ends the run; looking again waits for a GPU
         disable_tqdm=True,
         report_to="none",
         logging_strategy="no",

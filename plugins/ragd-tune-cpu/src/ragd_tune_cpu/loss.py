@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ragd_tune.plan import TrainPlan
 from ragd_tune.training.facts import dimensions, shares
-from ragd_tune_cpu import attention
+from ragd_tune_cpu import attention, casts
 from ragd_tune_cpu.base import transformer
 from ragd_tune_cpu.many.group import GROUP
 from ragd_tune_cpu.pieces import embed_columns
@@ -127,7 +127,7 @@ def precision(model: Network, plan: TrainPlan) -> Iterator[None]:
 
     encoder.forward = forward
     try:
-        with _frozen_in_16_bits(encoder):
+        with _frozen_in_16_bits(encoder), casts.fewer(encoder, plan):
             yield
     finally:
         del encoder.forward

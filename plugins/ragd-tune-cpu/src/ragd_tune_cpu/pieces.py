@@ -17,11 +17,26 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from ragd_tune_cpu.columns import alike, join, once, spare
+
 TOKENS = 2_048
 """Tokens of a piece at most, padding included: enough to keep a few cores busy."""
 
 KEPT = 1_750_000_000
-"""Bytes of activations that a step keeps for its way back; what is beyond is computed again."""
+"""Bytes of activations that a step keeps for its way back; what is beyond is computed again.
+
+On a GPU, whose memory is there for nothing else, it is what is free where that is more.
+"""
+
+SHARE = 0.7
+"""Of a GPU's free memory: the rest is for gradients, and for what the estimate leaves out."""
+
+SPARE = 1_000_000_000
+"""Padding up to which a GPU reads queries and passages in one pass: tokens times width squared.
+
+A pass of a small model is bound by its launches, some hundred a layer forward and back; that much
+padding is 5·10¹⁰ operations a layer (48 a token and width squared, with LoRA).
+"""
 
 
 class Room:
@@ -34,7 +49,8 @@ class Room:
     def __init__(self, model: SentenceTransformer) -> None:
         self.model = model
         self._token = per_token(model)
-        self._left = KEPT if torch.is_grad_enabled() else 0
+        wanted = torch.is_grad_enabled()
+        self._left = max(KEPT, int(SHARE * free(model.device))) if wanted else 0
 
     def vectors(self, piece: dict[str, Tensor]) -> Tensor:
         """Return the vectors of one piece."""
@@ -44,9 +60,21 @@ class Room:
         again: Tensor = checkpoint(self._run, piece, use_reentrant=False)
         return again
 
+    def holds(self, tokens: int) -> bool:
+        """Say whether so many tokens more can be kept."""
+        return not torch.is_grad_enabled() or self._left >= tokens * self._token
+
     def _run(self, piece: dict[str, Tensor]) -> Tensor:
         made: Tensor = self.model(dict(piece))["sentence_embedding"]
         return made
+
+
+def free(device: torch.device) -> int:
+    """Return the bytes that a CUDA GPU has left for this process, 0 for other devices."""
+    if device.type != "cuda":
+        return 0
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + kept
 
 
 def per_token(model: SentenceTransformer) -> int:
@@ -55,10 +83,16 @@ def per_token(model: SentenceTransformer) -> int:
     34 for each number of the hidden state in each layer, in 16 bits (Korthikanti et al. 2022,
     arXiv 2205.05198), and as much again for what stays in 32.
     """
+    layers, width = _size(model)
+    return 2 * 34 * layers * width
+
+
+def _size(model: SentenceTransformer) -> tuple[int, int]:
+    """Return the layers of a model and their width, 0 where they are not known."""
     inner: Any = getattr(model[0], "auto_model", None)
     config = getattr(inner, "config", None)
     layers, width = getattr(config, "num_hidden_layers", 0), getattr(config, "hidden_size", 0)
-    return 2 * 34 * int(layers or 0) * int(width or 0)
+    return int(layers or 0), int(width or 0)
 
 
 @contextmanager
@@ -80,56 +114,60 @@ def weights_cast_once() -> Iterator[None]:
 def embed_columns(model: SentenceTransformer, columns: Sequence[dict[str, Tensor]]) -> list[Tensor]:
     """Return the vectors of the queries, and of each column of passages, one tensor a column.
 
-    A passage that several rows bring, as one's answer and another's negative, is encoded once.
+    A passage that several rows bring, as one's answer and another's negative, is encoded once: on a
+    CPU. To tell which are the same a GPU would have to wait, and encodes them quicker than that.
+    A GPU reads all columns in one pass where little padding comes with it.
     """
     if not columns:
         return []
     room = Room(model)
+    if _one_pass(model, columns, room):
+        vectors = embed(model, join(columns, _padding(model)), room)
+        return list(vectors.split([len(column["input_ids"]) for column in columns]))
     queries, passages = columns[0], list(columns[1:])
     made = [embed(model, queries, room)]
-    joined = join(passages, _padding(model))
-    if joined is None:
+    if not _fit(model, passages):
         return made + [embed(model, column, room) for column in passages]
-    distinct, back = once(joined)
-    vectors = embed(model, distinct, room)[back]
+    vectors = embed_once(model, join(passages, _padding(model)), room)
     return [*made, *vectors.split([len(column["input_ids"]) for column in passages])]
 
 
-def join(columns: Sequence[dict[str, Tensor]], padding: int) -> dict[str, Tensor] | None:
-    """Return the columns below each other, padded to one width; None where they do not fit."""
+def embed_once(model: SentenceTransformer, features: dict[str, Tensor], room: Room) -> Tensor:
+    """Return the vectors of one column; equal rows are encoded once where that needs no wait."""
+    if not on_cpu(features):
+        return embed(model, features, room)
+    distinct, back = once(features)
+    return embed(model, distinct, room)[back]
+
+
+def on_cpu(features: dict[str, Tensor]) -> bool:
+    """Say whether looking into these tensors is free: elsewhere all queued work is waited for."""
+    return features["attention_mask"].device.type == "cpu"
+
+
+def _fit(model: SentenceTransformer, columns: Sequence[dict[str, Tensor]]) -> bool:
+    """Say whether texts of these columns can lie in one tensor: those that are padded on the right.
+
+    Their masks say so on a CPU; elsewhere the tokenizer has to.
+    """
     if not columns or any("attention_mask" not in column for column in columns):
-        return None
-    kept = [k for k, v in columns[0].items() if _is_row(v, columns[0])]
-    width = max(column["attention_mask"].shape[1] for column in columns)
-    if any(not bool(column["attention_mask"][:, 0].all()) for column in columns):
-        return None  # padded on the left
-    joined = dict(columns[0])
-    for key in kept:
-        fill = padding if key == "input_ids" else 0
-        joined[key] = torch.cat(
-            [F.pad(c[key], (0, width - c[key].shape[1]), value=fill) for c in columns]
-        )
-    return joined
+        return False
+    if not on_cpu(columns[0]):
+        return len(columns) > 1 and getattr(model.tokenizer, "padding_side", "") == "right"
+    return all(bool(column["attention_mask"][:, 0].all()) for column in columns)
+
+
+def _one_pass(model: SentenceTransformer, columns: Sequence[dict[str, Tensor]], room: Room) -> bool:
+    if "attention_mask" not in columns[0] or on_cpu(columns[0]) or not _fit(model, columns):
+        return False
+    added, width = spare(columns), _size(model)[1]
+    read = sum(column["attention_mask"].numel() for column in columns)
+    cheap = width > 0 and added * width**2 <= SPARE
+    return cheap and alike(columns) and room.holds(read + added)
 
 
 def _padding(model: SentenceTransformer) -> int:
     return getattr(model.tokenizer, "pad_token_id", None) or 0
-
-
-def once(features: dict[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
-    """Return the distinct rows, and where each of the given rows is among them."""
-    mask, ids = features["attention_mask"], features["input_ids"]
-    # On the processor's side: not every device can tell equal rows.
-    seen: dict[bytes, int] = {}
-    texts = [bytes(row.numpy()) for row in torch.where(mask > 0, ids, -1).cpu()]
-    back = [seen.setdefault(text, len(seen)) for text in texts]
-    first = torch.tensor([texts.index(text) for text in seen], device=ids.device)
-    taken = {k: v[first] if _is_row(v, features) else v for k, v in features.items()}
-    return taken, torch.tensor(back, device=ids.device)
-
-
-def _is_row(value: object, features: dict[str, Tensor]) -> bool:
-    return getattr(value, "shape", None) == features["attention_mask"].shape
 
 
 def embed(
@@ -159,7 +197,7 @@ def cut(features: dict[str, Tensor]) -> list[tuple[Tensor, int]]:
     if "attention_mask" not in features:
         return []
     mask = features["attention_mask"]
-    if mask.device.type != "cpu" or mask.ndim != 2 or not bool(mask[:, 0].all()):
+    if not on_cpu(features) or mask.ndim != 2 or not bool(mask[:, 0].all()):
         return []
     lengths = mask.sum(1)
     order = torch.argsort(lengths, descending=True, stable=True)

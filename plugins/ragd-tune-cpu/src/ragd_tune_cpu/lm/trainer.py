@@ -12,6 +12,7 @@ from ragd_tune.plan import TrainPlan
 from ragd_tune.training import checkpoints
 from ragd_tune.training.faults import diverged
 from ragd_tune.training.job import StepDone
+from ragd_tune_cpu import casts
 from ragd_tune_cpu.lm.loss import summed
 from ragd_tune_cpu.lm.prepare import Trainee
 from ragd_tune_cpu.loop import schedule
@@ -39,13 +40,14 @@ class LMTrainer(Trainer):
         course = schedule(trainee.adamw, self.plan, start=start, steps=steps)
         trainee.model.train()
         self._start_random()
-        for step, batch in enumerate(batches, start + 1):
-            value = self._gradients(batch, step)
-            self._clip(step)
-            trainee.adamw.step()
-            course.step()
-            if done(step, value, len(batch)):
-                break
+        with casts.fewer(trainee.model, self.plan):
+            for step, batch in enumerate(batches, start + 1):
+                value = self._gradients(batch, step)
+                self._clip(step)
+                trainee.adamw.step()
+                course.step()
+                if done(step, value, len(batch)):
+                    break
         trainee.model.eval()
 
     def _gradients(self, batch: Sequence[int], step: int) -> float:
