@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ragd_tune import cli
 from ragd_tune.data import DataSet, Document, Query, read
-from ragd_tune.data.generate.even import SHARE, Evened, even, room
+from ragd_tune.data.generate.even import FEW, SHARE, Evened, even, room
 from ragd_tune.errors import DONE
 from ragd_tune.evaluate.significance import ENOUGH, effective_clusters
 from ragd_tune.testing.machine import Machine
@@ -60,15 +60,27 @@ def test_one_document_with_most_questions_no_longer_forbids_a_proof() -> None:
     assert len(data.queries) == sum(left)
 
 
-@given(st.lists(st.integers(min_value=1, max_value=3_000), min_size=1, max_size=120))
+@given(st.lists(st.integers(min_value=1, max_value=120), min_size=1, max_size=60))
 def test_as_many_questions_stay_as_let_the_groups_weigh_enough(sizes: list[int]) -> None:
     wanted, most = min(2 * ENOUGH, SHARE * len(sizes)), room(sizes)
+    needed = min(ENOUGH, wanted) if len(sizes) >= ENOUGH else 0
     assert 1 <= most <= max(sizes)
-    assert weigh(sizes, most) >= wanted
-    assert most == max(sizes) or all(
-        weigh(sizes, more) < wanted for more in (most + 1, most + 7, 2 * most, max(sizes))
-        if more > most
-    )  # fmt: skip
+    assert weigh(sizes, most) >= (wanted if most > FEW else needed)
+    assert all(
+        weigh(sizes, more) < (wanted if more > FEW else needed)
+        for more in range(most + 1, max(sizes) + 1)
+    )
+
+
+def test_few_questions_are_not_made_fewer_where_a_proof_has_groups_enough() -> None:
+    sizes = [60] * 16 + [1] * 17
+    assert weigh(sizes, max(sizes)) < ENOUGH
+    assert weigh(sizes, 6) < SHARE * len(sizes)
+    assert weigh(sizes, room(sizes)) >= ENOUGH > weigh(sizes, room(sizes) + 1)
+    even_sized = [15] * 20 + [1] * 30
+    assert ENOUGH < weigh(even_sized, 15) < SHARE * len(even_sized)
+    assert room(even_sized) == 15
+    assert room([400, 1, 1]) == FEW  # three documents prove nothing, however even
 
 
 def test_where_no_document_weighs_too_much_every_question_stays() -> None:
