@@ -71,6 +71,16 @@ def test_the_rest_is_asked_only_where_nothing_better_is() -> None:
     assert {styles[name] for name in GOUT} <= {"definition", "aspect"}
 
 
+def test_a_heading_alone_is_not_all_that_is_asked() -> None:
+    text = "Boats with red sails and blue ropes leave the harbour on windy mornings."
+    one = Chunk(
+        id="a", document="a", text=text, start=0, end=len(text), headings=("Boats that go",)
+    )
+    styles = [made.style for made in generate([one], [], per_chunk=9)]
+    assert styles[0] == "heading"
+    assert styles[1:] in (["crop"], ["keywords"], ["purpose"])
+
+
 def test_training_keeps_rivals_as_negatives_but_for_documents_that_are_judged_on() -> None:
     chunks = passages(GOUT)
     train = [Made(chunk="cure", text="one?", style="aspect", against=("signs", "check", "what"))]

@@ -27,11 +27,13 @@ from ragd_tune.data.generate.words import sentences, words
 STRUCTURE = ("heading", "faq", "docstring", "link")
 SUBJECTS = ("definition", "aspect")
 REST = ("keywords", "purpose", "crop")
-"""One is asked of a passage that nothing above asks anything of, but for its title.
+"""One is asked of a passage that none of :data:`ENOUGH` asks anything of: headings alone say little
+("What is done"), and few pages have few of them.
 
 On MedQuAD's dev split that harmed nothing; three times as many as questions of subjects, of every
 passage, took its nDCG@10 from .7925 to .7660 (docs/explanation/recipes.md).
 """
+ENOUGH = ("faq", "docstring", *SUBJECTS)
 RECIPES = (*STRUCTURE, *SUBJECTS, *REST)
 
 
@@ -46,8 +48,8 @@ def generate(
     """Return up to ``per_chunk`` questions a passage, the best recipes first.
 
     What the documents ask themselves comes first, then what only this passage tells of its
-    subject. Where there is neither, the passage's id decides which of the rest is asked, so that
-    each has its share of the whole.
+    subject. Where there is neither but a heading, the passage's id decides which of the rest is
+    asked, so that each has its share of the whole.
     """
     progress("counting words and phrases", 0.0)
     found = statistics(chunks)
@@ -64,7 +66,7 @@ def generate(
             progress("making questions", number / len(chunks))
         own = [Asked(style, text, ()) for style, text in asked.get(chunk.id, ())]
         own = [one for one in (*own, *subjects.get(chunk.id, ())) if one.style in recipes]
-        if all(one.text == structure.clean(chunk.title) for one in own):
+        if not any(one.style in ENOUGH for one in own):
             own += _rest(chunk, found, names[chunk.id], recipes)
         made += _distinct(chunk, own, per_chunk)
     return made
