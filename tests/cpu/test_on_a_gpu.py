@@ -58,9 +58,8 @@ def passes(model: Any) -> Iterator[list[int]]:
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the tensors count as a GPU's; queries and passages go apart."""
+    """Have the tensors count as a GPU's."""
     monkeypatch.setattr(pieces, "on_cpu", lambda features: False)
-    monkeypatch.setattr(pieces, "SPARE", 0)
 
 
 def columns(model: Any) -> list[dict[str, Any]]:
@@ -108,29 +107,6 @@ def test_texts_on_a_gpu_are_not_looked_into_and_have_the_same_vectors(
     assert sizes == [len(QUESTIONS), len(ANSWERS) + len(OTHERS)]
     for vectors, others in zip(made, expected, strict=True):
         assert float((vectors - others).abs().max()) <= 1e-6
-
-
-def test_a_gpu_reads_queries_and_passages_in_one_pass_where_little_is_padded(
-    model: Any, passes: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected, *_ = _read(model, passes)
-    monkeypatch.setattr(pieces, "on_cpu", lambda features: False)
-    made, none, sizes = _read(model, passes)
-    assert none == 0
-    assert sizes == [len(QUESTIONS) + len(ANSWERS) + len(OTHERS)]
-    for vectors, others in zip(made, expected, strict=True):
-        assert float((vectors - others).abs().max()) <= 1e-6
-
-
-@pytest.mark.parametrize("value", [1, torch.ones(())], ids=["another", "unseen"])
-def test_columns_with_prompts_of_another_length_are_read_apart(
-    model: Any, passes: list[int], monkeypatch: pytest.MonkeyPatch, value: object
-) -> None:
-    monkeypatch.setattr(pieces, "on_cpu", lambda features: False)
-    queries, *others = columns(model)
-    passes.clear()
-    pieces.embed_columns(model, [{**queries, "prompt_length": value}, *others])
-    assert passes == [len(QUESTIONS), len(ANSWERS) + len(OTHERS)]
 
 
 def _read(model: Any, passes: list[int]) -> tuple[list[torch.Tensor], int, list[int]]:

@@ -1,9 +1,8 @@
-"""Columns of texts as tensors: below each other, equal rows once, and what padding costs."""
+"""Columns of texts as tensors: below each other, and equal rows once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +14,7 @@ Features = dict[str, Tensor]
 def join(columns: Sequence[Features], padding: int) -> Features:
     """Return the columns, padded on the right, below each other in one width."""
     kept = [k for k, v in columns[0].items() if is_row(v, columns[0])]
-    width = widest(columns)
+    width = max(column["attention_mask"].shape[1] for column in columns)
     joined = dict(columns[0])
     for key in kept:
         fill = padding if key == "input_ids" else 0
@@ -39,29 +38,3 @@ def once(features: Features) -> tuple[Features, Tensor]:
 def is_row(value: object, features: Features) -> bool:
     """Say whether ``value`` has a number for each token; else it is about the whole column."""
     return getattr(value, "shape", None) == features["attention_mask"].shape
-
-
-def widest(columns: Sequence[Features]) -> int:
-    """Return the tokens of the longest text, padding included."""
-    return max(int(column["attention_mask"].shape[1]) for column in columns)
-
-
-def spare(columns: Sequence[Features]) -> int:
-    """Return how many tokens of padding :func:`join` would add."""
-    width = widest(columns)
-    shapes = [column["attention_mask"].shape for column in columns]
-    return sum(rows * (width - own) for rows, own in shapes)
-
-
-def alike(columns: Sequence[Features]) -> bool:
-    """Say whether what is said of each column as a whole is the same, as a prompt's length.
-
-    A tensor may differ, and to look would be to wait for it.
-    """
-    told = [_of_the_whole(column) for column in columns]
-    tensors = any(isinstance(value, Tensor) for one in told for value in one.values())
-    return not tensors and all(one == told[0] for one in told)
-
-
-def _of_the_whole(column: Features) -> Mapping[str, Any]:
-    return {key: value for key, value in column.items() if not is_row(value, column)}

@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ragd_tune_cpu.columns import alike, join, once, spare
+from ragd_tune_cpu.columns import join, once
 
 TOKENS = 2_048
 """Tokens of a piece at most, padding included: enough to keep a few cores busy."""
@@ -30,13 +30,6 @@ On a GPU, whose memory is there for nothing else, it is what is free where that 
 
 SHARE = 0.7
 """Of a GPU's free memory: the rest is for gradients, and for what the estimate leaves out."""
-
-SPARE = 1_000_000_000
-"""Padding up to which a GPU reads queries and passages in one pass: tokens times width squared.
-
-A pass of a small model is bound by its launches, some hundred a layer forward and back; that much
-padding is 5·10¹⁰ operations a layer (48 a token and width squared, with LoRA).
-"""
 
 
 class Room:
@@ -60,10 +53,6 @@ class Room:
         again: Tensor = checkpoint(self._run, piece, use_reentrant=False)
         return again
 
-    def holds(self, tokens: int) -> bool:
-        """Say whether so many tokens more can be kept."""
-        return not torch.is_grad_enabled() or self._left >= tokens * self._token
-
     def _run(self, piece: dict[str, Tensor]) -> Tensor:
         made: Tensor = self.model(dict(piece))["sentence_embedding"]
         return made
@@ -83,16 +72,10 @@ def per_token(model: SentenceTransformer) -> int:
     34 for each number of the hidden state in each layer, in 16 bits (Korthikanti et al. 2022,
     arXiv 2205.05198), and as much again for what stays in 32.
     """
-    layers, width = _size(model)
-    return 2 * 34 * layers * width
-
-
-def _size(model: SentenceTransformer) -> tuple[int, int]:
-    """Return the layers of a model and their width, 0 where they are not known."""
     inner: Any = getattr(model[0], "auto_model", None)
     config = getattr(inner, "config", None)
     layers, width = getattr(config, "num_hidden_layers", 0), getattr(config, "hidden_size", 0)
-    return int(layers or 0), int(width or 0)
+    return 2 * 34 * int(layers or 0) * int(width or 0)
 
 
 @contextmanager
@@ -116,14 +99,10 @@ def embed_columns(model: SentenceTransformer, columns: Sequence[dict[str, Tensor
 
     A passage that several rows bring, as one's answer and another's negative, is encoded once: on a
     CPU. To tell which are the same a GPU would have to wait, and encodes them quicker than that.
-    A GPU reads all columns in one pass where little padding comes with it.
     """
     if not columns:
         return []
     room = Room(model)
-    if _one_pass(model, columns, room):
-        vectors = embed(model, join(columns, _padding(model)), room)
-        return list(vectors.split([len(column["input_ids"]) for column in columns]))
     queries, passages = columns[0], list(columns[1:])
     made = [embed(model, queries, room)]
     if not _fit(model, passages):
@@ -155,15 +134,6 @@ def _fit(model: SentenceTransformer, columns: Sequence[dict[str, Tensor]]) -> bo
     if not on_cpu(columns[0]):
         return len(columns) > 1 and getattr(model.tokenizer, "padding_side", "") == "right"
     return all(bool(column["attention_mask"][:, 0].all()) for column in columns)
-
-
-def _one_pass(model: SentenceTransformer, columns: Sequence[dict[str, Tensor]], room: Room) -> bool:
-    if "attention_mask" not in columns[0] or on_cpu(columns[0]) or not _fit(model, columns):
-        return False
-    added, width = spare(columns), _size(model)[1]
-    read = sum(column["attention_mask"].numel() for column in columns)
-    cheap = width > 0 and added * width**2 <= SPARE
-    return cheap and alike(columns) and room.holds(read + added)
 
 
 def _padding(model: SentenceTransformer) -> int:
