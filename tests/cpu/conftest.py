@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,3 +109,19 @@ class Lab:
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     return Lab(folder=tmp_path, registry=discover())
+
+
+@pytest.fixture
+def passes(model: Any) -> Iterator[list[int]]:
+    """The number of texts of every pass through the encoder of the file's own ``model``."""
+    calls: list[int] = []
+    encoder = model[0].auto_model
+    plain = encoder.forward
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        calls.append(len(kwargs["input_ids"]))
+        return plain(*args, **kwargs)
+
+    encoder.forward = forward
+    yield calls
+    del encoder.forward

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -38,22 +37,6 @@ class Calls(TorchDispatchMode):
 @pytest.fixture
 def model(lab: Any) -> Any:
     return prepare.prepare(lab.plan(lab.base()), lab.rows).model
-
-
-@pytest.fixture
-def passes(model: Any) -> Iterator[list[int]]:
-    """The number of texts of every pass through the encoder."""
-    calls: list[int] = []
-    encoder = model[0].auto_model
-    plain = encoder.forward
-
-    def forward(*args: Any, **kwargs: Any) -> Any:
-        calls.append(len(kwargs["input_ids"]))
-        return plain(*args, **kwargs)
-
-    encoder.forward = forward
-    yield calls
-    del encoder.forward
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -28,22 +27,6 @@ def columns(model: Any) -> list[dict[str, Any]]:
     return [model.preprocess(texts, task="document") for texts in (QUESTIONS, ANSWERS, OTHERS)]
 
 
-@pytest.fixture
-def read(model: Any) -> Iterator[list[int]]:
-    """The number of texts of every call of the encoder."""
-    calls: list[int] = []
-    encoder = model[0].auto_model
-    plain = encoder.forward
-
-    def forward(*args: Any, **kwargs: Any) -> Any:
-        calls.append(len(kwargs["input_ids"]))
-        return plain(*args, **kwargs)
-
-    encoder.forward = forward
-    yield calls
-    del encoder.forward
-
-
 def test_joined_columns_have_the_vectors_of_each_alone(model: Any) -> None:
     made = pieces.embed_columns(model, columns(model))
     assert [len(vectors) for vectors in made] == [4, 6, 5]
@@ -52,20 +35,20 @@ def test_joined_columns_have_the_vectors_of_each_alone(model: Any) -> None:
         assert float((vectors - whole).abs().max().detach()) <= 1e-6
 
 
-def test_a_passage_that_several_rows_bring_is_encoded_once(model: Any, read: list[int]) -> None:
+def test_a_passage_that_several_rows_bring_is_encoded_once(model: Any, passes: list[int]) -> None:
     pieces.embed_columns(model, columns(model))
-    assert sum(read) == len(QUESTIONS) + len({*ANSWERS, *OTHERS})
+    assert sum(passes) == len(QUESTIONS) + len({*ANSWERS, *OTHERS})
 
 
 def test_activations_beyond_the_room_are_computed_again_with_the_same_gradients(
-    model: Any, read: list[int], monkeypatch: pytest.MonkeyPatch
+    model: Any, passes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model.train()  # with dropout: the second time must drop the same numbers
-    kept, once = _gradients(model), sum(read)
+    kept, once = _gradients(model), sum(passes)
     monkeypatch.setattr(pieces, "KEPT", 0)
-    read.clear()
+    passes.clear()
     again = _gradients(model)
-    assert sum(read) == 2 * once
+    assert sum(passes) == 2 * once
     assert all(torch.equal(one, other) for one, other in zip(kept, again, strict=True))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -195,6 +195,23 @@ class DataSet:
             about=self.about,
             notes=self.notes + notes,
             places=self.places,
+        )
+
+    def without(self, gone: Collection[str]) -> DataSet:
+        """Return the same data without the queries ``gone``, and what is said of them."""
+        changed = DataSet.of(
+            corpus=self.corpus,
+            queries={qid: query for qid, query in self.queries.items() if qid not in gone},
+            qrels={
+                split: {qid: found for qid, found in judged.items() if qid not in gone}
+                for split, judged in self.qrels.items()
+            },
+            negatives={qid: dids for qid, dids in self.negatives.items() if qid not in gone},
+            written={qid: texts for qid, texts in self.written.items() if qid not in gone},
+            scored=self.scored,
+        )
+        return replace(
+            changed, source=self.source, about=self.about, notes=self.notes, places=self.places
         )
 
     def with_negatives(self, negatives: Mapping[str, tuple[str, ...]]) -> DataSet:

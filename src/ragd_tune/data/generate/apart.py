@@ -14,16 +14,5 @@ def apart(data: DataSet) -> tuple[DataSet, list[str]]:
     gone: list[str] = []
     while found := {leak.other for leak in leaks(data) if leak.other != leak.qid}:
         gone += sorted(found)
-        qrels = {
-            split: {qid: rows for qid, rows in judged.items() if qid not in found}
-            for split, judged in data.qrels.items()
-        }
-        data = DataSet.of(
-            corpus=data.corpus,
-            queries={qid: query for qid, query in data.queries.items() if qid not in found},
-            qrels=qrels,
-            negatives={qid: dids for qid, dids in data.negatives.items() if qid not in found},
-            source=data.source,
-            about=data.about,
-        )
+        data = data.without(found)
     return data, gone

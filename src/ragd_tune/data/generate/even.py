@@ -75,7 +75,7 @@ def even(data: DataSet) -> tuple[DataSet, tuple[Evened, ...]]:
             done.append(
                 Evened(split=split, questions=len(clusters), left_out=len(extra), most=most)
             )
-    return (_without(data, gone) if gone else data), tuple(done)
+    return (data.without(gone) if gone else data), tuple(done)
 
 
 def room(sizes: Sequence[int]) -> int:
@@ -116,21 +116,3 @@ def _extra(data: DataSet, clusters: dict[str, str], most: int) -> set[str]:
 
 def _hash(text: str) -> bytes:
     return hashlib.sha256(bare(text).encode()).digest()
-
-
-def _without(data: DataSet, gone: set[str]) -> DataSet:
-    return DataSet.of(
-        corpus=data.corpus,
-        queries={qid: query for qid, query in data.queries.items() if qid not in gone},
-        qrels={
-            split: {qid: found for qid, found in judged.items() if qid not in gone}
-            for split, judged in data.qrels.items()
-        },
-        negatives={qid: dids for qid, dids in data.negatives.items() if qid not in gone},
-        written={qid: texts for qid, texts in data.written.items() if qid not in gone},
-        scored=data.scored,
-        source=data.source,
-        about=data.about,
-        notes=data.notes,
-        places=data.places,
-    )
