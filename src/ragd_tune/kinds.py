@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
@@ -50,7 +51,8 @@ class Recipe:
     kind's gate metric over the dev splits of the sets that all recipes were measured on. They rank
     trainings of ``objective`` by one of ``tunings``, on ``side``, and say nothing of others.
     ``at_most`` bounds numbers that a kind's defaults raise with the rows: it was measured with
-    these.
+    these. Only recipes for as many training rows as there are compete: from ``rows_from`` on, and
+    below ``rows_below``.
     """
 
     options: Mapping[str, Value]
@@ -59,6 +61,8 @@ class Recipe:
     tunings: tuple[str, ...]
     side: Side = "both"
     at_most: Mapping[str, float] = field(default_factory=dict)
+    rows_from: int = 0
+    rows_below: float = math.inf
 
     @property
     def epochs(self) -> float:

@@ -17,7 +17,8 @@ PLAIN = Profile(tuning="full", side="both", rows=1_000, device="cpu", cores=2, m
     [
         (500, 32, 4, 1e-4),
         (2_500, 32, 4, 1e-4),
-        (4_064, 32, 2, 1e-4),
+        (3_999, 32, 2, 1e-4),
+        (4_000, 32, 1, 1e-4),
         (5_119, 32, 1, 1e-4),
         (5_120, 64, 1, 2e-4),
         (10_240, 128, 0, 2e-4),
@@ -36,6 +37,11 @@ def test_an_epoch_of_larger_batches_has_enough_steps() -> None:
     assert all(rows / batch >= 80 for rows, batch, _ in BATCHES)
 
 
+@pytest.mark.parametrize(("rows", "tokens"), [(3_999, 64), (4_000, 128), (20_000, 128)])
+def test_texts_are_read_further_where_fewer_negatives_are(rows: int, tokens: int) -> None:
+    assert defaults(replace(PLAIN, rows=rows))["training_length"] == tokens
+
+
 def test_lora_keeps_its_rate_in_larger_batches() -> None:
     many = replace(PLAIN, rows=20_000, tuning="lora")
     assert defaults(many)["learning_rate"] == LEARNING_RATES["lora"]
@@ -45,7 +51,7 @@ def test_lora_keeps_its_rate_in_larger_batches() -> None:
 def test_larger_batches_are_for_what_they_were_measured_on(other: dict[str, object]) -> None:
     made = defaults(replace(PLAIN, rows=20_000, **other))  # type: ignore[arg-type]
     assert int(str(made["batch_size"])) <= 32
-    assert made["negatives"] == 1
+    assert (made["negatives"], made["training_length"]) == (1, 64)
 
 
 def test_questions_without_a_language_model_move_the_base_less_far() -> None:

@@ -16,6 +16,7 @@ from ragd_tune.pipeline import Planned, Request, budgeting, plan, train, worksho
 from ragd_tune.pipeline.budgeting import Speed
 from ragd_tune.plan import DEADLINE
 from ragd_tune.testing.machine import Machine
+from ragd_tune_bi_encoder.recipes import RECIPES
 
 
 @pytest.fixture
@@ -77,6 +78,16 @@ def test_a_slower_machine_gets_a_cheaper_recipe(machine: Machine, speed: list[Sp
     assert slowest.weighing is not None
     assert "none fits" in slowest.weighing.reason
     assert slowest.ends is not None
+
+
+def test_recipes_for_more_rows_than_there_are_do_not_compete(
+    machine: Machine, speed: list[Speed]
+) -> None:
+    made = planned(machine)
+    assert made.weighing is not None
+    recipes = [one.recipe for one in made.weighing.weighed]
+    assert all(one.rows_from <= len(made.rows.train) < one.rows_below for one in recipes)
+    assert len(recipes) < len([one for one in RECIPES if made.plan.tuning in one.tunings])
 
 
 def test_mining_costs_time_until_it_is_done(machine: Machine, speed: list[Speed]) -> None:

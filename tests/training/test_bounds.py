@@ -14,7 +14,7 @@ from ragd_tune.objectives import Rows
 from ragd_tune.options import CONTRASTIVE, RUN, Value
 from ragd_tune.plan import DEADLINE, BaseModel, TrainPlan
 from ragd_tune.testing import contrastive_rows
-from ragd_tune.training import best, bounds
+from ragd_tune.training import best, bounds, measured
 from ragd_tune.training.course import Course, total_steps
 from ragd_tune.training.job import Job, StepDone
 
@@ -128,3 +128,26 @@ def test_a_run_with_a_budget_takes_the_best_weights_and_does_not_end_early(tmp_p
     plain = Steps(curve)
     run(plan_of(tmp_path / "plain", budget=None), plain, steps=40)
     assert plain.weights == 40
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"), [({"budget": 60.0}, 2.4), ({"budget": 3600.0}, 12.0), ({}, 4.0)]
+)
+def test_a_short_budget_is_not_spent_on_measuring(
+    tmp_path: Path, options: dict[str, Value], seconds: float
+) -> None:
+    assert measured.enough(plan_of(tmp_path, **options)) == pytest.approx(seconds)
+
+
+def test_without_a_budget_measuring_ends_after_twelve_seconds(tmp_path: Path) -> None:
+    assert measured.enough(plan_of(tmp_path, budget=None)) == 12.0
+
+
+def test_measured_steps_end_where_the_share_of_the_budget_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(100))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+    groups = [[0, 1]] * 9
+    took = measured.timed(plan_of(tmp_path, budget=60.0), Steps({}), groups)
+    assert took == [1.0] * 3  # the first warms up, and three are the least

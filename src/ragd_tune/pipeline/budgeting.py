@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from ragd_tune.pipeline.planning import Planned
     from ragd_tune.pipeline.settling import Asked
 
-PROBE: Mapping[str, Value] = {"negatives": 0, "training_length": 128}
-"""Options of the steps that are timed: any would do, and these need no mining."""
+PROBE: Mapping[str, Value] = {"negatives": 0, "training_length": 64}
+"""Options of the steps that are timed: any would do; these are cheap, and need no mining."""
 
 _STEPS = 1000
 """Steps that are asked for, so that what comes once before the first one counts little."""
@@ -103,11 +103,13 @@ def _recipes(asked: Asked) -> tuple[Recipe, ...]:
         return ()
     mine = asked.settle({}).get("mine")
     mines = bool(asked.data.negatives) or (mine is not None and mine.value == "auto")
+    rows = sum(1 for _ in asked.data.pairs("train"))
     measured = [
         one
         for one in asked.kind.recipes
         if (one.objective, one.side) == (asked.objective, asked.side)
         and asked.tuning in one.tunings
+        and one.rows_from <= rows < one.rows_below
     ]
     return agreeing(measured, _given(asked), mines=mines)
 
@@ -208,7 +210,7 @@ def _measured(shop: Workshop, asked: Asked, probe: Planned) -> Speed:
     begun = time.perf_counter()
     rows = Rows(objective=probe.rows.objective, train=probe.rows.train, dev=[])
     folder = shop.store.runs / f"measuring-{probe.plan.id[:16]}"
-    options = {**probe.plan.options, "budget": None, "max_steps": _STEPS}
+    options = {**probe.plan.options, "max_steps": _STEPS}
     plan = replace(
         probe.plan, out=folder / "out", rows_fingerprint=rows.fingerprint, options=options
     )

@@ -10,7 +10,7 @@ from statistics import fmean
 from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import Emit, Estimate, Event, TrainPlan
 from ragd_tune.training import best, checkpoints, memory
-from ragd_tune.training.bounds import is_timed
+from ragd_tune.training.bounds import has_budget, is_timed
 from ragd_tune.training.course import Course, cost, dev_points, total_steps
 from ragd_tune.training.job import Trainer
 
@@ -19,6 +19,9 @@ SHARES = (0.5, 0.1, 0.9, 0.3, 0.7)
 
 ENOUGH_SECONDS = 12.0
 """Measuring ends when so much time went by; the first step, which warms up, is not counted."""
+
+SHARE_OF_BUDGET = 0.04
+"""Or so much of a budget, if that is less: of one minute, most should be trained."""
 
 _known: dict[str, Estimate] = {}
 
@@ -84,16 +87,24 @@ def sample(rows: Sequence[Row], groups: list[list[int]], *, max_length: int) -> 
     return [order[-1], *spread]
 
 
-def timed(trainer: Trainer, groups: Sequence[list[int]]) -> list[float]:
+def enough(plan: TrainPlan) -> float:
+    """Return after how many seconds measuring ends, once it has timed a few steps."""
+    if not has_budget(plan):
+        return ENOUGH_SECONDS
+    return min(ENOUGH_SECONDS, SHARE_OF_BUDGET * plan.number("budget"))
+
+
+def timed(plan: TrainPlan, trainer: Trainer, groups: Sequence[list[int]]) -> list[float]:
     """Return the seconds of a step on each of ``groups`` but the first, which warms up.
 
-    After a few steps it ends where :data:`ENOUGH_SECONDS` are over.
+    After a few steps it ends where :func:`enough` seconds are over.
     """
+    most = enough(plan)
     marks: list[float] = []
 
     def done(step: int, value: float, count: int) -> bool:
         marks.append(time.perf_counter())  # reading the loss has waited for the device
-        return step > 3 and marks[-1] - marks[0] > ENOUGH_SECONDS
+        return step > 3 and marks[-1] - marks[0] > most
 
     trainer.run(iter(groups), start=0, steps=len(groups), done=done)
     return [later - earlier for earlier, later in pairwise(marks)]

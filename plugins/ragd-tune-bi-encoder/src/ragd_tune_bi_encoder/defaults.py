@@ -20,8 +20,9 @@ the same, texts cut to 64 tokens               .8357   .7375   .4705    .5974  .
 1 epoch, LoRA, 1e-3, 2 negatives, 128 tokens   .8412   .7200   .3960    .5952  .6381
 ============================================== ======= ======= ======== ====== =======
 
-Four negatives of 64 tokens cost what two of 128 do, and give more. All weights are the default
-tuning: on MedQuAD they gained more than LoRA, lost less on another domain, and took less time.
+Four negatives of 64 tokens cost what two of 128 do, and give more, but for MedQuAD, whose answers
+are long: see :data:`BATCHES`. All weights are the default tuning: on MedQuAD they gained more than
+LoRA, lost less on another domain, and took less time.
 """
 
 from __future__ import annotations
@@ -41,13 +42,17 @@ LEARNING_RATES = {"full": 1e-4, "lora": 2e-3, "map": 1e-3}
 ``map``, the side ``query`` and the objective ``similarity`` were not measured.
 """
 
-BATCHES = ((10_240, 128, 0), (5_120, 64, 1))
+BATCHES = ((10_240, 128, 0), (5_120, 64, 1), (4_000, 32, 1))
 """Rows from which on, batch size, mined negatives: many rows bring their own negatives.
 
 On nl2bash (10,958 rows), seeds 0 and 1: batches of 128 at 2e-4 without mined negatives gave .7577
 and .7594 on dev, batches of 32 at 1e-4 with one each .7384 and .7428, for 40% more tokens and four
-times as many updates; batches of 64 lie between. An epoch has at least 80 steps so.
+times as many updates; batches of 64 lie between. An epoch has at least 80 steps so. On medquad
+(4,064 rows), one negative and texts of 128 tokens gave .8462, two and 64 tokens .8303.
 """
+LENGTH, LONGER = 64, 128
+"""Tokens of a text in training; the longer ones where each row has one mined negative at most."""
+
 BATCH_RATE = 2
 """The rate of ``full`` is multiplied by this in batches above 32: 4e-4 gave .7457 and .7483."""
 
@@ -65,7 +70,8 @@ NEGATIVE_TEXTS = 10_000
 """Mined negatives in an epoch at most, beyond one a row: the fewer rows, the more of each.
 
 Four are worth .06 to .08 more than one on 1,706 rows, .005 to .02 on 3,800; on 4,064 rows and on
-10,958 they are worth nothing that could be measured, at twice the cost of a step.
+10,958 they are worth nothing that could be measured, at twice the cost of a step, which longer
+texts make better use of.
 """
 
 BATCH = 32
@@ -89,7 +95,7 @@ def defaults(profile: Profile) -> Mapping[str, Value]:
 
     A machine of ragd's tier ``minimal`` takes smaller steps, which were not measured.
     """
-    batch, hard = _batch(profile)
+    batch, hard, length = _batch(profile)
     rate = LEARNING_RATES.get(profile.tuning, OTHERWISE)
     return {
         **({"mine": "no", "blend": GENERATED_BLEND} if profile.generated else {}),
@@ -97,17 +103,17 @@ def defaults(profile: Profile) -> Mapping[str, Value]:
         "batch_size": SMALL_BATCH if profile.tier == "minimal" else batch,
         "epochs": 1.0,
         "negatives": hard,
-        "training_length": 64,
+        "training_length": length,
     }
 
 
-def _batch(profile: Profile) -> tuple[int, int]:
-    """Return batch size and mined negatives of so many rows."""
+def _batch(profile: Profile) -> tuple[int, int, int]:
+    """Return batch size, mined negatives and tokens of a text for so many rows."""
     plain = profile.side == "both" and not profile.generated and profile.tier != "minimal"
     for rows, batch, hard in BATCHES if plain else ():
         if profile.rows >= rows:
-            return batch, hard
-    return BATCH, negatives(profile.rows)
+            return batch, hard, LONGER
+    return BATCH, negatives(profile.rows), LENGTH
 
 
 def negatives(rows: int) -> int:

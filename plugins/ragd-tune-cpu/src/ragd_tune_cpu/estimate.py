@@ -22,7 +22,8 @@ def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
     """Do what the hook promises: see ``ragd_tune.hookspecs.ragd_tune_estimate``.
 
     One step on the most expensive batch warms up and shows the peak of memory; then up to five
-    batches, spread over the order of cost, are timed, for 12 seconds at the most.
+    batches, spread over the order of cost, are timed, for 12 seconds at the most (less in a
+    short budget).
     """
     with quiet(), repeatable(), fits(plan), untouched_random_state(plan.device):
         course = Course.of(plan, rows.train)
@@ -36,10 +37,11 @@ def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> tuple[list[fl
     trainee = prepare(plan, rows)
     ahead = trainee.ahead.seconds() if trainee.ahead else 0.0
     marks: list[float] = []
+    most = measured.enough(plan)
 
     def done(step: int, value: float, rows_of_step: int) -> bool:
         marks.append(time.perf_counter())
-        return step > 3 and marks[-1] - marks[0] > measured.ENOUGH_SECONDS
+        return step > 3 and marks[-1] - marks[0] > most
 
     with tempfile.TemporaryDirectory() as work, loss.precision(trainee.model, plan):
         run(

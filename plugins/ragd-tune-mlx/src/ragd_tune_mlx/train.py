@@ -85,7 +85,8 @@ def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
     """Do what the hook promises: see ``ragd_tune.hookspecs.ragd_tune_estimate``.
 
     One step on the most expensive batch warms up and shows the peak of memory; then up to five
-    batches, spread over the order of cost, are timed, for 12 seconds at the most.
+    batches, spread over the order of cost, are timed, for 12 seconds at the most (less in a
+    short budget).
     """
     with at_work(plan):
         made = rows_of(plan, rows)
@@ -97,7 +98,7 @@ def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
 
 def _time(plan: TrainPlan, rows: Rows, groups: list[list[int]]) -> list[float]:
     trainee = prepare(plan, rows)
-    times = measured.timed(trainee.trainer, groups)
+    times = measured.timed(plan, trainee.trainer, groups)
     del trainee
     gc.collect()
     return times

@@ -91,10 +91,11 @@ def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
 
 def _time(plan: TrainPlan, trainee: Trainee, groups: list[list[int]]) -> list[float]:
     marks: list[float] = []
+    most = measured.enough(plan)
 
     def done(step: int, value: float, rows: int) -> bool:
         marks.append(time.perf_counter())
-        return step > 2 and marks[-1] - marks[0] > measured.ENOUGH_SECONDS
+        return step > 2 and marks[-1] - marks[0] > most
 
     marks.append(time.perf_counter())
     LMTrainer(plan, trainee).run(iter(groups), start=0, steps=len(groups), done=done)
