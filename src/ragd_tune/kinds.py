@@ -47,12 +47,11 @@ class Profile:
 class Recipe:
     """Options that were measured together: what ``--budget`` chooses from.
 
-    ``options`` go over the kind's defaults; ``epochs`` is one of them. ``score`` is the mean of the
-    kind's gate metric over the dev splits of the sets that all recipes were measured on. They rank
-    trainings of ``objective`` by one of ``tunings``, on ``side``, and say nothing of others.
-    ``at_most`` bounds numbers that a kind's defaults raise with the rows: it was measured with
-    these. Only recipes for as many training rows as there are compete: from ``rows_from`` on, and
-    below ``rows_below``.
+    ``options`` go over the kind's defaults; ``epochs`` is one of them. ``at_most`` bounds numbers
+    that a kind's defaults raise with the rows: it was measured with these. ``score`` is the mean of
+    the kind's gate metric over dev splits; recipes rank each other where ``objective``, ``side``
+    and one of ``tunings`` are those of the training, and where it has so many rows: from
+    ``rows_from`` on, and below ``rows_below``.
     """
 
     options: Mapping[str, Value]
