@@ -22,7 +22,7 @@ def estimate(plan: TrainPlan, rows: Rows) -> Estimate:
         length = training_length(plan)
         groups = measured.sample(rows.train, course.epoch(0), max_length=length)
         trainer = Trainer(plan, task_of(plan, given))
-        times = measured.timed(trainer, groups)
+        times = measured.timed(plan, trainer, groups)
         del trainer
         gc.collect()
     return measured.estimated(plan, rows, times)
