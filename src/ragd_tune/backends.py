@@ -83,7 +83,7 @@ class Backend:
     """A backend as data: cheap to make, no framework import.
 
     ``detect`` answers in milliseconds (``find_spec`` and cheap probes) and never raises.
-    ``options`` are its own, in its namespace: ``mlx.compile`` for the backend ``mlx``. ``spreads``
+    ``options`` are its own, in its namespace: ``cpu.torchrun`` for the backend ``cpu``. ``spreads``
     names the objectives that it trains in several processes at once (the option ``processes``).
     ``bits`` are the ways in which it can hold a base in few bits (see
     :mod:`ragd_tune.interchange.quantised`): an adapter that was trained on one fits no other.

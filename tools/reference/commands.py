@@ -9,11 +9,18 @@ import click
 from tools.reference.markdown import table
 
 from ragd_tune import cli
-from ragd_tune.cli import auto_tune, train
+from ragd_tune.cli import auto_tune, precision, train
+from ragd_tune.cli.other import OPTIONS as OTHER
 
 _KINDS = (
     "KIND is a kind of model that is installed, such as `bi-encoder`. Each of the "
     "[options](options.md) is a flag too, for example `--learning-rate 1e-4`."
+)
+
+
+_JUDGING = (
+    "The [options](options.md) of the proof of the adapter's kind are flags too, as `--first-stage` and "
+    "`--candidates` of a reranker."
 )
 
 
@@ -47,6 +54,8 @@ def _command(command: click.Command, path: str) -> list[str]:
             *_shown(auto_tune.auto_tune, tuned, auto_tune.COMMON),
             _KINDS,
         ]
+    if path == "ragd-tune evaluate":
+        return [*_shown(command, path, [*command.params, *OTHER, precision.OPTION]), _JUDGING]
     if isinstance(command, click.Group):
         parts = [f"## {path}", command.help or ""]
         for sub in command.commands.values():

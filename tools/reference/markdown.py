@@ -41,11 +41,21 @@ def signature(call: Callable[..., object]) -> str:
 
 
 def public(module: ModuleType) -> dict[str, object]:
-    """Return the public classes and functions that a module itself defines."""
+    """Return the public classes and functions that a module itself defines.
+
+    A package defines what its modules do and it lists in ``__all__``.
+    """
+    inside = f"{module.__name__}."
+    listed = getattr(module, "__all__", ())
+
+    def own(name: str, item: object) -> bool:
+        home = str(getattr(item, "__module__", ""))
+        return home == module.__name__ or (name in listed and home.startswith(inside))
+
     return {
         name: item
         for name, item in vars(module).items()
-        if not name.startswith("_") and getattr(item, "__module__", None) == module.__name__
+        if not name.startswith("_") and own(name, item)
         and (inspect.isclass(item) or inspect.isfunction(item))
     }  # fmt: skip
 

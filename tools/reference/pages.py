@@ -13,7 +13,7 @@ from tools.reference.words import EXITS, FIELDS, VARIABLES
 
 from ragd_tune import backends, errors, hookspecs, kinds, objectives, options, plan
 from ragd_tune.cli.flags import show
-from ragd_tune.cli.train import defaults_by_tuning
+from ragd_tune.cli.train import FEW_AND_MANY, defaults_by_tuning
 from ragd_tune.options import Option
 from ragd_tune.pipeline.planning import declared
 from ragd_tune.registry import GROUP, Registry
@@ -53,8 +53,12 @@ def options_page() -> str:
         if one.options
     ]
     for kind in known.kinds.values():
-        if kind.options:
-            parts.append(_options(f"The kind `{kind.name}`", kind.options))
+        own = [one for one in kind.options if one.group != "proof"]
+        judging = [one for one in kind.options if one.group == "proof"]
+        if own:
+            parts.append(_options(f"The kind `{kind.name}`", own))
+        if judging:
+            parts.append(_options(f"The proof of the kind `{kind.name}`", judging))
         parts.append(_defaults(kind))
     return "\n\n".join(parts)
 
@@ -82,6 +86,10 @@ def _defaults(kind: kinds.ModelKind) -> str:
     ]
     title = f"## Defaults of the kind `{kind.name}`"
     words = "The first tuning is its default."
+    if any("of few rows" in str(one) for made in found.values() for one in made.values()):
+        few, many = FEW_AND_MANY
+        words += f" Of few rows are the values for {few:,}, of many those for {many:,}; what lies "
+        words += "between is in [recipes](../explanation/recipes.md)."
     return f"{title}\n\n{words}\n\n{table(('option', *(f'`{t}`' for t in found)), rows)}"
 
 
@@ -189,7 +197,20 @@ def plugin_api() -> str:
     for module in (plan, backends, kinds, objectives, options):
         parts.append(f"## {module.__name__}\n\n{prose(module.__doc__)}")
         parts += [described(item) for item in public(module).values()]
+        if module is objectives:
+            parts.append(_rows())
     return "\n\n".join(parts)
+
+
+def _rows() -> str:
+    """Return the fields of the rows of each objective of the core."""
+    rows = [
+        (f"`{one.id}`", f"`{f.name}`", f.type, "needed" if f.required else "", f.help)
+        for one in objectives.CORE_OBJECTIVES
+        for f in one.fields
+    ]
+    head = ("objective", "field", "type", "", "what it is")
+    return f"### Rows of the core's objectives\n\n{table(head, rows)}"
 
 
 def environment() -> str:

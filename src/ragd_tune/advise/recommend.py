@@ -28,10 +28,10 @@ LARGE = 1_000_000
 TRAINING = 3.0
 """A step of training costs about three forward passes: one forward, two backward."""
 AROUND = 2_300_000_000
-"""Bytes that a training takes beside its weights: the process, and what a step keeps (1 GB).
+"""Bytes that a training takes beside its weights: the process, and what a step keeps.
 
-Measured with all-MiniLM-L6-v2 (90 MB) on MedQuAD on a CPU: 2.3 to 3.0 GB in all for `full`, 2.3 to
-2.7 for `lora` (docs/explanation/results.md)."""
+With four copies of the weights that is somewhat more than all-MiniLM-L6-v2 (90 MB) took on a CPU:
+1.9 to 2.3 GB in all by `full`, 2.2 by `lora` (docs/explanation/results.md)."""
 _COPIES: dict[str, int] = {"full": 4, "lora": 1, "query": 1}
 """Times the weights: themselves, and for `full` their gradients and Adam's two moments."""
 

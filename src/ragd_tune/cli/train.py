@@ -16,10 +16,13 @@ from ragd_tune.cli.output import show_json, table
 from ragd_tune.cli.page import REPORT_HELP
 from ragd_tune.kinds import ModelKind, Profile
 from ragd_tune.pipeline.planning import Planned, Request, declared, plan
+from ragd_tune.plan import Side
 from ragd_tune.registry import Registry, discover
 
 _PATH = click.Path(path_type=Path)
 AUTO_TUNE = "auto-tune"
+FEW_AND_MANY = (500, 50_000)
+"""Rows of which defaults are shown that depend on their number."""
 
 
 @cache
@@ -79,13 +82,14 @@ def defaults_by_tuning(kind: ModelKind) -> dict[str, Mapping[str, object]]:
     """Return the kind's defaults by tuning, for a middling machine: the help shows them."""
 
     def of(tuning: str, rows: int) -> Mapping[str, object]:
+        side: Side = "query" if tuning == "map" else "both"  # a map has no other side
         return kind.defaults(
-            Profile(tuning=tuning, side="both", rows=rows, device="cpu", cores=2, memory=0)
+            Profile(tuning=tuning, side=side, rows=rows, device="cpu", cores=2, memory=0)
         )
 
     made: dict[str, Mapping[str, object]] = {}
     for tuning in kind.tunings:
-        few, many = of(tuning, 500), of(tuning, 50_000)
+        few, many = (of(tuning, rows) for rows in FEW_AND_MANY)
         made[tuning] = {
             name: value if value == many[name] else f"{value} of few rows, {many[name]} of many"
             for name, value in few.items()

@@ -39,7 +39,7 @@ CONTRASTIVE = (
         low=0.0,
         high=0.9,
         help="share of a layer's numbers that is dropped at random, where documents train too",
-        reason="no difference was measured, and drawing takes a tenth of a step on a CPU",
+        reason="no gain was measured, and drawing takes a tenth of a step on a CPU",
     ),
     Option(
         name="matryoshka_dims",
