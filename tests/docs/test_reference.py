@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from ragd_tune import errors, hookspecs, options
+from ragd_tune.objectives import CORE_OBJECTIVES
 from ragd_tune.store import BaseRef, FileEntry, Manifest, Prompts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,3 +140,24 @@ def test_the_figures_of_the_gate_are_those_beside_the_code() -> None:
     assert len(rows) == 7
     for row in rows:
         assert f"| {' | '.join(row)} |" in page
+
+
+def test_the_flags_of_evaluate_that_come_from_the_proofs_are_on_the_page_of_commands() -> None:
+    section = text("commands.md").split("\n## ragd-tune evaluate\n")[1].split("\n## ")[0]
+    for flag in ("--data", "--other", "--no-forgetting", "--proof-precision", "--first-stage"):
+        assert f"`{flag}`" in section
+
+
+def test_the_plugin_api_has_the_types_of_packages_and_the_rows_of_each_objective() -> None:
+    page = text("plugin-api.md")
+    for name in ("Backend", "Field", "ModelKind", "Objective", "Option", "Rows", "batches"):
+        assert f"\n### {name}\n" in page
+    for objective in CORE_OBJECTIVES:
+        for field in objective.fields:
+            assert f"| `{objective.id}` | `{field.name}` | {field.type} |" in page
+
+
+def test_the_default_that_is_shown_for_a_map_is_that_of_the_side_query() -> None:
+    section = text("options.md").split("## Defaults of the kind `bi-encoder`")[1].split("\n## ")[0]
+    batch = next(line for line in section.splitlines() if line.startswith("| `batch_size`"))
+    assert batch.endswith("| `32` |")

@@ -53,6 +53,7 @@ VARIABLES = {
     "HF_HUB_CACHE": "folder of the model hub's cache",
     "HF_HUB_OFFLINE": "when set to 1, the model hub is never asked",
     "HF_ENDPOINT": "address of the model hub, where it is another one",
-    "CUDA_VISIBLE_DEVICES": "read by the backend `cpu`: empty or -1 hides the GPUs",
+    "CUDA_VISIBLE_DEVICES": "read by the backends: empty or -1 hides the GPUs",
+    "TORCH_EXTENSIONS_DIR": "where RAGatouille compiles its C++; in the store when not set",
     "RAGD_TUNE_AXOLOTL_PYTHON": "interpreter of an environment that has Axolotl",
 }
