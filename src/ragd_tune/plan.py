@@ -29,9 +29,9 @@ part of a plan's id."""
 class BaseModel:
     """A base model on this machine's disk.
 
-    ``name`` is how the user called it, ``source`` where it was found (``path``, ``store``, ``cache``,
-    ``package``, ``hub``), ``fingerprint`` the sha256 that identifies its weights, tokenizer,
-    pooling and prompts, ``revision`` the hub's commit where one is known.
+    ``name`` is how the user called it, ``source`` where it was found (``path``, ``store``,
+    ``cache``, ``package``, ``hub``), ``fingerprint`` the sha256 that identifies its weights,
+    tokenizer, pooling and prompts, ``revision`` the hub's commit where one is known.
     """
 
     name: str
