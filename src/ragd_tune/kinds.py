@@ -27,7 +27,7 @@ Tier = Literal["minimal", "standard", "high", "extreme"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a kind's defaults may depend on. ``cores`` are the system's count, ``memory`` is bytes.
+    """What a kind's defaults may depend on. ``cores`` are logical, ``memory`` is in bytes.
 
     ``tier`` is what ragd calls this machine, by its own choice or by the memory. ``generated`` says
     that every training question was made from the documents, and by no language model.

@@ -43,7 +43,7 @@ FIELDS = {
 }
 VARIABLES = {
     "RAGD_TUNE_HOME": "folder of the store; `~/.ragd/tune` when not set",
-    "RAGD_TUNE_API_KEY": "key for the language model that `auto`, `data` or `ragas` asks",
+    "RAGD_TUNE_API_KEY": "key for the language model that `data`, `auto` and `ragas` ask",
     "RAGD_TUNE_DISABLE": "names of plugins that are not loaded, comma-separated",
     "RAGD_TUNE_NO_FORGETTING": "when set to 1, proofs do not look at another domain",
     "RAGD_TUNE_PROOF_PRECISION": "what `--proof-precision` says: auto or fp32",
