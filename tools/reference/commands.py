@@ -19,8 +19,8 @@ _KINDS = (
 
 
 _JUDGING = (
-    "The [options](options.md) of the proof of the adapter's kind are flags too, as `--first-stage` and "
-    "`--candidates` of a reranker."
+    "The [options](options.md) of the proof of the adapter's kind are flags too, as "
+    "`--first-stage` and `--candidates` of a reranker."
 )
 
 

@@ -191,7 +191,7 @@ def plugin_api() -> str:
     aliases = [(f"`{name}`", f"`{one}`".replace("typing.", "")) for name, one in ALIASES.items()]
     parts = [
         "# Plugin API",
-        "What flows between the core and plugins. All of it is frozen and keyword-only.",
+        "What flows between the core and plugins, frozen and keyword-only; and functions for it.",
         table(("short name", "stands for"), aliases),
     ]
     for module in (plan, backends, kinds, objectives, options):
