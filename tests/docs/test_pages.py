@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,3 +125,17 @@ def test_every_page_is_in_the_navigation() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in PAGES:
         assert page.relative_to(DOCS).as_posix() in text
+
+
+def test_every_module_of_the_core_is_told_of_in_the_order_of_the_import_contract() -> None:
+    page = (DOCS / "explanation" / "how-it-works.md").read_text(encoding="utf-8")
+    table = page.split("## Where things are")[1]
+    rows = re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
+    shown = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    core = ROOT / "src" / "ragd_tune"
+    there = {path.stem for path in core.iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert sorted(shown) == sorted(name for name in there if not name.startswith("_"))
+    toml = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = toml["tool"]["importlinter"]["contracts"][0]["layers"]
+    depth = {name: at for at, layer in enumerate(layers) for name in re.findall(r"\w+", layer)}
+    assert [depth[name] for name in shown] == sorted(depth[name] for name in shown)
