@@ -7,7 +7,7 @@ import pytest
 from tests.generate.scripted import FAULTS, serving
 
 from ragd_tune import cli
-from ragd_tune.errors import DONE, NOT_INSTALLED, USAGE
+from ragd_tune.errors import BAD_DATA, DONE, NOT_INSTALLED, USAGE
 from ragd_tune.testing.machine import Machine
 
 
@@ -97,3 +97,22 @@ def test_another_machine_is_refused_before_anything_is_read(
     given = command(tmp_path / "nowhere", tmp_path / "o", machine, "http://192.0.2.1/v1")
     assert cli.run(given) == USAGE
     assert "--allow-remote" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command_name", ["data generate", "auto"])
+def test_a_folder_that_is_not_there_is_told_before_a_model_that_is_not_there(
+    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str], command_name: str
+) -> None:
+    given = [*command_name.split(), str(tmp_path / "nowhere"), "--base", str(machine.base)]
+    assert cli.run([*given, "--endpoint", "http://127.0.0.1:9/v1", "--offline"]) == BAD_DATA
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'nowhere'}: there is no such file or folder" in said
+    assert "language model" not in said
+
+
+def test_an_index_that_is_not_there_is_told_before_a_model_that_is_not_there(
+    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["data", "generate", "--ragd-index", str(tmp_path), "--base", str(machine.base)]
+    assert cli.run([*given, "--endpoint", "http://127.0.0.1:9/v1", "--offline"]) == BAD_DATA
+    assert f"{tmp_path}: ragd has indexed nothing there" in capsys.readouterr().err

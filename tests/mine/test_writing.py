@@ -104,7 +104,9 @@ def test_without_a_model_nothing_is_mined_in_vain(
     given = ["data", "mine", str(machine.data), str(tmp_path / "out"), "--written", "1"]
     asked = ["--endpoint", "http://127.0.0.1:9/v1", "--base", str(machine.base), "--offline"]
     assert cli.run([*given, *asked]) == NOT_INSTALLED
-    assert "no language model answers" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no language model answers" in said
+    assert "--generator" not in said  # which this command does not have
     assert not (tmp_path / "out").exists()
 
 

@@ -13,7 +13,7 @@ from ragd_tune.data.generate.prompts import prompt_id
 from ragd_tune.data.llm import Budget, Endpoint, EndpointError, Keeper, Outcome
 from ragd_tune.data.llm.endpoint import DEFAULT, KEY
 from ragd_tune.errors import DataError, NotInstalledError
-from ragd_tune.pipeline.generating import Generated, Generation, Judge, finish, read_passages
+from ragd_tune.pipeline.generating import Generated, Generation, Judge, finish, read_passages, ready
 from ragd_tune.pipeline.workshop import Workshop
 
 
@@ -36,11 +36,17 @@ class Asking:
 def connect(asking: Asking, *, seed: int) -> Endpoint:
     """Return an endpoint that answers, with the model that it will be asked for.
 
-    The key comes from the environment variable ``RAGD_TUNE_API_KEY``, which no list of processes
-    shows.
-
     :raises UsageError: it is on another machine, and that was not allowed.
     :raises NotInstalledError: nothing answers there, or it has no such model.
+    """
+    return _answering(_permitted(asking, seed), asking)
+
+
+def _permitted(asking: Asking, seed: int) -> Endpoint:
+    """Return the endpoint, of which nothing was asked yet; its address is allowed.
+
+    The key comes from the environment variable ``RAGD_TUNE_API_KEY``, which no list of processes
+    shows.
     """
     endpoint = Endpoint(
         url=asking.url,
@@ -54,14 +60,19 @@ def connect(asking: Asking, *, seed: int) -> Endpoint:
         seed=seed,
     )
     _ = endpoint.address
+    return endpoint
+
+
+def _answering(endpoint: Endpoint, asking: Asking, *otherwise: str) -> Endpoint:
+    """Return ``endpoint`` with its model, if it answers; ``otherwise`` are ways to do without."""
     try:
         offered = endpoint.models()
     except EndpointError as error:
         if not error.answered:
+            ways = ("start one (for example: ollama serve)", "name another with --endpoint")
             raise NotInstalledError(
                 f"no language model answers at {asking.url} ({error.message})",
-                mend="start one (for example: ollama serve), name another with --endpoint, or make "
-                "questions without one: --generator headings",
+                mend=", or ".join((*ways, *otherwise)),
             ) from error
         if not asking.model:
             raise NotInstalledError(
@@ -87,7 +98,10 @@ def generate_with_model(shop: Workshop, asked: Generation, asking: Asking) -> Ge
     :raises NotInstalledError: nothing answers there.
     :raises EndpointError: it refuses, or is gone in the middle.
     """
-    endpoint = connect(asking, seed=asked.seed)
+    permitted = _permitted(asking, asked.seed)
+    ready(asked)  # a slip in a path is told before anything is said of a missing model
+    without = "make questions without one: --generator headings"
+    endpoint = _answering(permitted, asking, without)
     library, chunks, notes = read_passages(shop, asked)
     keeper = keeper_of(shop, endpoint, asking)
     made, told = generate_by_model(chunks, keeper, per_chunk=asked.per_chunk)

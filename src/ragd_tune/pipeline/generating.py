@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ragd_tune.data import DataSet, read, write
 from ragd_tune.data.chunk import Chunk
-from ragd_tune.data.documents import Library
+from ragd_tune.data.documents import Library, must_exist
 from ragd_tune.data.generate import (
     FILTERS,
     RECIPES,
@@ -25,6 +25,7 @@ from ragd_tune.data.write import must_be_free
 from ragd_tune.errors import DataError, NotInstalledError, UsageError
 from ragd_tune.pipeline.passages import library_of, passages_of
 from ragd_tune.pipeline.workshop import Workshop
+from ragd_tune.ragd import database_of
 
 if TYPE_CHECKING:
     from ragd_tune.data.generate.roundtrip import Embed
@@ -102,7 +103,7 @@ def generate_data(shop: Workshop, asked: Generation) -> Generated:
 
 def read_passages(shop: Workshop, asked: Generation) -> tuple[Library, list[Chunk], list[str]]:
     """Return the documents, their passages, and notes on what was done otherwise than asked."""
-    _check(asked)
+    ready(asked)
     notes: list[str] = []
     library = library_of(shop, asked)
     return library, passages_of(shop, library, asked, notes), notes
@@ -157,7 +158,12 @@ def finish(
     )
 
 
-def _check(asked: Generation) -> None:
+def ready(asked: Generation) -> None:
+    """Refuse what can be told before anything is read: names, the output, and missing documents.
+
+    :raises UsageError: a filter or recipe is unknown, or there is something at the output.
+    :raises DataError: there is no such path, or ragd has no index at the one that is named for it.
+    """
     for kind, names, known in (
         ("filter", asked.off, FILTERS),
         ("recipe", asked.recipes, RECIPES),
@@ -169,6 +175,10 @@ def _check(asked: Generation) -> None:
             )
     if asked.out is not None:
         must_be_free(asked.out, asked.force)
+    for path in asked.documents:
+        must_exist(path)
+    if asked.index is not None:
+        database_of(asked.index)
 
 
 def _name(asked: Generation) -> str:

@@ -9,11 +9,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ragd_tune.ragd.chroma import Chunk, chunks
+    from ragd_tune.ragd.chroma import Chunk, chunks, database_of
 
-_LAZY = {"Chunk": "chroma", "chunks": "chroma"}
+_LAZY = {"Chunk": "chroma", "chunks": "chroma", "database_of": "chroma"}
 
-__all__ = ["Chunk", "chunks"]
+__all__ = ["Chunk", "chunks", "database_of"]
 
 
 def __getattr__(name: str) -> object:

@@ -81,14 +81,19 @@ def reading(
 _INDEX = "index your documents: ragd index FOLDER"
 
 
+def database_of(chroma_dir: Path) -> Path:
+    """Return the database of ragd's store; a :class:`DataError` says that there is none."""
+    if not (found := chroma_dir / DATABASE).is_file():
+        raise DataError(f"{chroma_dir}: ragd has indexed nothing there", mend=_INDEX)
+    return found
+
+
 def snapshot(chroma_dir: Path, out: Path, *, vectors: Sequence[str] = ()) -> None:
     """Copy ragd's store to the empty folder ``out`` without opening it for writing.
 
     :raises DataError: there is no store, or SQLite cannot read it.
     """
-    database = chroma_dir / DATABASE
-    if not database.is_file():
-        raise DataError(f"{chroma_dir}: ragd has indexed nothing there", mend=_INDEX)
+    database = database_of(chroma_dir)
     for left in range(_TRIES - 1, -1, -1):
         _back_up(database, out / DATABASE)
         folders = _vector_folders(out / DATABASE, vectors)

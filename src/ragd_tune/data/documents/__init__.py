@@ -6,7 +6,7 @@ The core reads text, Markdown, code and JSONL by itself; HTML, PDF and DOCX need
 
 from __future__ import annotations
 
-from ragd_tune.data.documents.gather import gather
+from ragd_tune.data.documents.gather import gather, must_exist
 from ragd_tune.data.documents.model import Block, Library, Link, Skipped, Source
 
-__all__ = ["Block", "Library", "Link", "Skipped", "Source", "gather"]
+__all__ = ["Block", "Library", "Link", "Skipped", "Source", "gather", "must_exist"]

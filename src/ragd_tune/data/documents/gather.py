@@ -100,10 +100,18 @@ def _nothing(skipped: list[Skipped], files: list[tuple[str, Path]]) -> None:
     raise DataError(what + where, mend="give a folder with text, Markdown, HTML, PDF, DOCX or code")
 
 
-def _files(path: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield the folder that is read, and a file in it, both absolute."""
+def must_exist(path: Path) -> None:
+    """Refuse a path that leads nowhere.
+
+    :raises DataError: there is no such file or folder.
+    """
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder", mend="check the path")
+
+
+def _files(path: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the folder that is read, and a file in it, both absolute."""
+    must_exist(path)
     if path.is_file():
         folder = path.parent.resolve()
         yield folder, folder / path.name

@@ -169,7 +169,7 @@ class Endpoint:
         return _checked(response, raw, self.url)
 
 
-_START = "start the server (for example: ollama serve), or give --generator headings"
+_START = "start the server (for example: ollama serve)"
 
 
 def _connect(address: Address, timeout: float) -> http.client.HTTPConnection:
