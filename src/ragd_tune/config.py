@@ -24,17 +24,16 @@ PRECEDENCE = ("default", "kind", "budget", "ragd", "config", "environment", "fla
 
 # ragd's planned block (F-058); the keys not named here belong to generating data.
 _RAGD = {
-    "embedding": {
+    "embedder": {
         "embedding_epochs": "epochs",
         "embedding_batch_size": "batch_size",
         "embedding_learning_rate": "learning_rate",
         "matryoshka_dims": "matryoshka_dims",
         "hard_negatives_per_query": "negatives",
     },
-    "llm": {"llm_backend": "backend", "training_epochs": "epochs"},
-    "both": {"lora_rank": "lora_rank", "lora_alpha": "lora_alpha"},
+    "generator": {"llm_backend": "backend", "training_epochs": "epochs"},
+    "all": {"lora_rank": "lora_rank", "lora_alpha": "lora_alpha"},
 }
-RAGD_DATA_KEYS = ("queries_per_chunk", "hard_negatives_per_query", "quality_filter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +146,7 @@ def ragd_file(path: Path, *, serves: str) -> Layer:
     """
     if not path.is_file():
         return Layer(source="ragd", values={})
-    names = {**_RAGD["llm" if serves == "generator" else "embedding"], **_RAGD["both"]}
+    names = {**_RAGD.get(serves, {}), **_RAGD["all"]}
     values = {}
     for name, _, _, nested in _mapping(path):
         if name == "training" and nested is not None:

@@ -169,16 +169,21 @@ def test_ragds_block_reads_the_keys_of_the_model_that_is_trained(tmp_path: Path)
     path = tmp_path / "config.yaml"
     path.write_text(
         "training:\n  embedding_epochs: 2\n  training_epochs: 5\n  llm_backend: mlx\n"
-        "  matryoshka_dims: [384, 128]\n  hard_negatives_per_query: 4\nother: {a: 1}\n"
+        "  matryoshka_dims: [384, 128]\n  hard_negatives_per_query: 4\n"
+        "  lora_rank: 8\nother: {a: 1}\n"
     )
     embedder = config.ragd_file(path, serves="embedder").values
     assert {name: raw for name, (raw, _) in embedder.items()} == {
         "epochs": 2,
         "matryoshka_dims": [384, 128],
         "negatives": 4,
+        "lora_rank": 8,
     }
     generator = config.ragd_file(path, serves="generator").values
-    assert {name: raw for name, (raw, _) in generator.items()} == {"epochs": 5, "backend": "mlx"}
+    told = {name: raw for name, (raw, _) in generator.items()}
+    assert told == {"epochs": 5, "backend": "mlx", "lora_rank": 8}
+    reranker = config.ragd_file(path, serves="reranker").values
+    assert {name: raw for name, (raw, _) in reranker.items()} == {"lora_rank": 8}
 
 
 @pytest.mark.parametrize(
