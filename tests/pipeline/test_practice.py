@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ragd_tune.config import Setting
 from ragd_tune.objectives import Rows
 from ragd_tune.options import CAUSAL_LM, CONTRASTIVE, RUN, Value
 from ragd_tune.pipeline.practice import notices
@@ -33,7 +34,8 @@ def planned(
     )  # fmt: skip
     rows = Rows(objective=objective, train=MANY[:train], dev=MANY[:dev])
     kind = SimpleNamespace(defaults=lambda profile: own)
-    return SimpleNamespace(plan=plan, rows=rows, kind=kind)
+    data = SimpleNamespace(negatives={}, written={})
+    return SimpleNamespace(plan=plan, rows=rows, kind=kind, data=data, settings={})
 
 
 @pytest.mark.parametrize(
@@ -74,3 +76,13 @@ def test_a_run_that_leaves_a_rule_is_told_which_one(made: Any, said: str) -> Non
 def test_the_way_to_save_memory_is_one_that_the_run_has() -> None:
     assert "--micro-batch" in notices(planned(batch_size=4))[0]
     assert "--training-length" in notices(planned("contrastive", batch_size=4))[0]
+
+
+@pytest.mark.parametrize(("source", "count"), [("kind", 1), ("flag", 0)])
+def test_hard_negatives_that_the_default_leaves_unused_are_told(source: str, count: int) -> None:
+    made = planned("contrastive", negatives=0)
+    made.data.negatives = {"q1": ("d7",)}
+    made.settings = {"negatives": Setting(value=0, source=source, where="here")}
+    told = notices(made)
+    assert len(told) == count
+    assert all("--negatives 4" in line for line in told)

@@ -42,6 +42,7 @@ def notices(planned: Planned) -> list[str]:
         *_batch(plan, rows, defaults),
         *_precision(plan),
         *_held_out(len(planned.rows.dev)),
+        *_unused(planned),
     ]
 
 
@@ -96,3 +97,13 @@ def _precision(plan: TrainPlan) -> Iterator[str]:
 def _held_out(rows: int) -> Iterator[str]:
     if rows < 2:
         yield "nothing is held out for training (no dev split): over-fitting will not be seen"
+
+
+def _unused(planned: Planned) -> Iterator[str]:
+    setting, data = planned.settings.get("negatives"), planned.data
+    by_default = setting is not None and setting.value == 0 and setting.source == "kind"
+    if by_default and (data.negatives or data.written):
+        yield (
+            "the data has hard negatives, and none is used: with so many rows the default is to "
+            "learn from the other rows of a batch; --negatives 4 uses them"
+        )
