@@ -41,7 +41,11 @@ _PATH = click.Path(path_type=Path)
 @click.option("--minutes", metavar="X", help="Train for so long; a whole epoch if not given.")
 @click.option("--backend", help="Backend; the best if not given.")
 @click.option(
-    "--per-chunk", type=click.IntRange(1, 50), default=4, show_default=True, help="Questions each."
+    "--per-chunk",
+    type=click.IntRange(1, 50),
+    default=4,
+    show_default=True,
+    help="Questions of a passage, at most.",
 )
 @click.option("--mine", "mined", is_flag=True, help="Mine hard negatives before training.")
 @click.option("--name", help="Name of the adapter; the documents' if not given.")

@@ -76,7 +76,9 @@ def index(adapter: str, documents: Path, out: Path, *, as_json: bool, **how: Any
 @click.argument("adapter")
 @click.argument("index", type=_PATH)
 @click.option("--query", "queries", required=True, multiple=True, help="What is asked; repeatable.")
-@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
+@click.option(
+    "-k", type=click.IntRange(min=1), default=10, show_default=True, help="Documents to show."
+)
 @_engine_options
 def search(
     adapter: str, index: Path, queries: Sequence[str], k: int, *, as_json: bool, **how: Any

@@ -29,12 +29,24 @@ _SHARE = click.FloatRange(0.0, 1.0)
     show_default=True,
     help="With --to: whose examples.",
 )
-@click.option("--distractors", type=click.IntRange(0, 64), default=4, show_default=True)
-@click.option("--oracle-share", type=_SHARE, default=0.8, show_default=True)
+@click.option(
+    "--distractors",
+    type=click.IntRange(0, 64),
+    default=4,
+    show_default=True,
+    help="With --to: documents beside the one with the answer.",
+)
+@click.option(
+    "--oracle-share",
+    type=_SHARE,
+    default=0.8,
+    show_default=True,
+    help="With --to: share of the examples whose documents hold the answer at all.",
+)
 @click.option("--system", default="", help="With --to chat: text of the system turn.")
 @click.option("--dev", default=0.1, show_default=True, help="Share of the queries for dev.")
 @click.option("--test", default=0.2, show_default=True, help="Share of the queries for test.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Decides splits, or contexts.")
 @click.option("--force", is_flag=True, help="Replace what is at OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def convert(

@@ -95,7 +95,7 @@ def show_findings(findings: tuple[Finding, ...], totals: Mapping[str, int], most
     help="What stays on one side: source documents, or whole groups (topics).",
 )
 @click.option("--gz", is_flag=True, help="Write compressed files.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Decides what is held back.")
 @click.option("--force", is_flag=True, help="Replace what is at OUT.")
 @_JSON
 def split(

@@ -33,7 +33,11 @@ _PATH = click.Path(path_type=Path)
 @click.option("--base", help="Base model; ragd's own embedder, else all-MiniLM-L6-v2.")
 @click.option("--tokens", type=click.IntRange(16, 32_768), help="Tokens of a passage, at most.")
 @click.option(
-    "--per-chunk", type=click.IntRange(1, 50), default=4, show_default=True, help="Questions each."
+    "--per-chunk",
+    type=click.IntRange(1, 50),
+    default=4,
+    show_default=True,
+    help="Questions of a passage, at most.",
 )
 @click.option("--recipe", "recipes", multiple=True, help="Use only this recipe; may be repeated.")
 @click.option("--without", "off", multiple=True, help="Switch a filter off; may be repeated.")
@@ -45,10 +49,18 @@ _PATH = click.Path(path_type=Path)
     help="Round trip: the base must find the passage among so many.",
 )
 @click.option(
-    "--dev", type=click.FloatRange(0, 0.5), default=0.1, show_default=True, help="Share to watch."
+    "--dev",
+    type=click.FloatRange(0, 0.5),
+    default=0.1,
+    show_default=True,
+    help="Share of the passages for dev, by whole documents.",
 )
 @click.option(
-    "--test", type=click.FloatRange(0, 0.8), default=0.2, show_default=True, help="Share to test."
+    "--test",
+    type=click.FloatRange(0, 0.8),
+    default=0.2,
+    show_default=True,
+    help="Share of the passages for test, by whole documents.",
 )
 @click.option("--seed", default=0, show_default=True, help="Decides which documents are held back.")
 @click.option("--offline", is_flag=True, help="Never ask a model hub.")

@@ -34,10 +34,18 @@ _PATH = click.Path(path_type=Path)
     help="Let this reranker score the candidates: an adapter of the store, or a base model.",
 )
 @click.option(
-    "--per-query", type=click.IntRange(1, 100), default=4, show_default=True, help="To keep."
+    "--per-query",
+    type=click.IntRange(1, 100),
+    default=4,
+    show_default=True,
+    help="Negatives to keep of a query, at most.",
 )
 @click.option(
-    "--depth", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Candidates."
+    "--depth",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="Candidates that each proposes; all that a --teacher reads.",
 )
 @click.option(
     "--margin",
