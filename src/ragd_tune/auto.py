@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ragd_tune.data.mine import Mining
 from ragd_tune.errors import NotInstalledError
-from ragd_tune.pipeline import Planned, Request, Trained, Workshop, plan, prove, train
+from ragd_tune.pipeline import Other, Planned, Request, Trained, Workshop, plan, prove, train
 from ragd_tune.pipeline.asking import Asking, generate_with_model
 from ragd_tune.pipeline.generating import Generated, Generation, generate_data
 from ragd_tune.pipeline.mining import mine_data
@@ -35,7 +35,8 @@ class Wish:
     """What the user wants. ``generator`` is ``best``, ``llm`` or ``headings``.
 
     ``training`` are options of the training by name; ``mined`` adds hard negatives;
-    ``activate`` False leaves what serves as it is.
+    ``activate`` False leaves what serves as it is. ``other`` is the domain to look at for what is
+    forgotten, if any.
     """
 
     generation: Generation
@@ -45,6 +46,7 @@ class Wish:
     mined: bool = False
     activate: bool = True
     name: str | None = None
+    other: Other | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ def run(shop: Workshop, wish: Wish, say: Callable[[str], None] = lambda text: No
     say("training" + (", from the last checkpoint" if kept else ""))
     made = train(shop, planned, name=wish.name or folder.name, resume=kept)
     say("proving on questions about documents that were held back")
-    report = prove(shop, made.id, planned.data, base=planned.plan.base).report
+    report = prove(shop, made.id, planned.data, base=planned.plan.base, other=wish.other).report
     activated = wish.activate and report.passed
     if activated:
         shop.store.activate(made.id, planned.kind.serves)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ragd_tune import cli
+from ragd_tune.data import DataSet, Document, Query, write
 from ragd_tune.errors import DONE, NOT_INSTALLED, NOT_PROVEN
 from ragd_tune.evaluate.significance import paired
 from ragd_tune.store import Store
@@ -83,6 +84,28 @@ def test_what_is_published_is_what_the_verdict_was_made_of(
     judged = (folder / "qrels" / "test.tsv").read_text("utf-8").splitlines()[1:]
     asked = {line.split("\t")[0] for line in judged}
     assert {row["id"] for row in proof["queries"]} == asked
+
+
+@pytest.mark.parametrize("more", [(), ("--no-forgetting",)])
+def test_another_domain_is_looked_at_unless_that_is_not_wanted(
+    machine: Machine,
+    documents: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    more: tuple[str, ...],
+) -> None:
+    monkeypatch.delenv("RAGD_TUNE_NO_FORGETTING")
+    count = range(60)
+    other = DataSet.of(
+        corpus={f"d{i}": Document(id=f"d{i}", text=f"house{i} garden{i}") for i in count},
+        queries={f"q{i}": Query(id=f"q{i}", text=f"house{i}") for i in count},
+        qrels={"test": {f"q{i}": {f"d{i}": 1.0} for i in count}},
+    )
+    elsewhere = more or ("--other", str(write(other, tmp_path / "other")))
+    cli.run(command(machine, documents, "--generator", "headings", *elsewhere, "--json"))
+    looked = told(capsys)["proof"]["elsewhere"]
+    assert looked is None if more else looked["difference"]["queries"] == 60
 
 
 def test_where_few_documents_are_held_back_more_are(

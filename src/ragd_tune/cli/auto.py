@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragd_tune import errors
+from ragd_tune.cli.other import OPTIONS, other
 from ragd_tune.cli.spread import on_cluster, to_others
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 
 
-@click.command()
+@click.command(params=OPTIONS)
 @click.argument("documents", nargs=-1, required=True, type=_PATH)
 @click.option(
     "--generator",
@@ -74,6 +75,7 @@ def auto(
     yes: bool,
     offline: bool,
     as_json: bool,
+    **elsewhere: object,
 ) -> int:
     """Fine-tune an embedder on DOCUMENTS, prove the gain on held-back ones, and let it serve.
 
@@ -104,6 +106,7 @@ def auto(
         mined=mined,
         activate=not no_activate and not hosted.found(),
         name=name,
+        other=other(Store(), elsewhere),
     )
     with (
         Progress(quiet=as_json) as progress,

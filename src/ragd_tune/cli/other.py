@@ -1,4 +1,4 @@
-"""``--other``, ``--no-forgetting`` and ``--forgetting-tolerance`` of ``train`` and ``evaluate``."""
+"""``--other``, ``--no-forgetting`` and ``--forgetting-tolerance`` of commands that prove."""
 
 from __future__ import annotations
 
