@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 
 
-@click.command(params=OPTIONS)
+@click.command(params=[*OPTIONS])  # click adds its own to the list
 @click.argument("documents", nargs=-1, required=True, type=_PATH)
 @click.option(
     "--generator",
