@@ -65,7 +65,8 @@ def test_a_run_by_the_rules_is_told_nothing(made: Any) -> None:
         (planned(batch_size=8), "8 rows a step: fewer than 32 make noisy steps; if memory is "),
         (planned(train=20), "20 rows are less than one step's 32"),
         (planned(device="cuda", precision="fp32"), "32-bit numbers on cuda"),
-        (planned(dev=0), "nothing is held out"),
+        (planned(dev=0), "nothing is held out for training (no dev split)"),
+        (planned("contrastive", dev=1), "(too little in the dev split)"),
     ],
 )
 def test_a_run_that_leaves_a_rule_is_told_which_one(made: Any, said: str) -> None:

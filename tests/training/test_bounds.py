@@ -119,6 +119,16 @@ def test_minutes_bound_the_steps_alone_and_a_number_of_steps_goes_before(tmp_pat
     assert bounds.allowed(plan_of(tmp_path, budget=None), resumed=False) is None
 
 
+def test_held_out_rows_that_make_no_batch_watch_nothing_and_stop_nothing(tmp_path: Path) -> None:
+    about_one = [{**row, "positive_key": "p", "relevant_keys": ["p"]} for row in ROWS.dev[:3]]
+    plain = [{k: v for k, v in row.items() if "negative" not in k} for row in about_one]
+    for dev in (plain, plain[:1], []):
+        trainer = Steps({})
+        rows = Rows(objective="contrastive", train=ROWS.train, dev=dev)
+        job = run(plan_of(tmp_path, budget=None), trainer, steps=25, rows=rows)
+        assert (trainer.weights, job.progress.dev_losses) == (25, [])
+
+
 def test_a_run_with_a_budget_takes_the_best_weights_and_does_not_end_early(tmp_path: Path) -> None:
     curve = {10: 0.5, 20: 0.9, 30: 0.9, 40: 0.9}
     trainer = Steps(curve)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ragd_tune.kinds import Profile
 from ragd_tune.plan import TrainPlan
+from ragd_tune.training.course import held_out
 
 if TYPE_CHECKING:
     from ragd_tune.pipeline.planning import Planned
@@ -41,7 +42,7 @@ def notices(planned: Planned) -> list[str]:
         *_epochs(plan, rows, defaults),
         *_batch(plan, rows, defaults),
         *_precision(plan),
-        *_held_out(len(planned.rows.dev)),
+        *_held_out(planned),
         *_unused(planned),
     ]
 
@@ -94,9 +95,10 @@ def _precision(plan: TrainPlan) -> Iterator[str]:
         yield f"32-bit numbers on {plan.device} take twice the time and memory of --precision auto"
 
 
-def _held_out(rows: int) -> Iterator[str]:
-    if rows < 2:
-        yield "nothing is held out for training (no dev split): over-fitting will not be seen"
+def _held_out(planned: Planned) -> Iterator[str]:
+    if not held_out(planned.plan, planned.rows.dev):
+        why = "too little in the dev split" if planned.rows.dev else "no dev split"
+        yield f"nothing is held out for training ({why}): over-fitting will not be seen"
 
 
 def _unused(planned: Planned) -> Iterator[str]:

@@ -75,6 +75,23 @@ class Course:
             number += 1
 
 
+def held_out(plan: TrainPlan, rows: Sequence[Row]) -> list[list[int]]:
+    """Return the batches of rows by which a run of ``plan`` is watched; it trains without, too.
+
+    There are none for one row, nor for rows that are all about one passage where rows are compared
+    with each other.
+    """
+    if len(rows) < 2:
+        return []
+    return batches(
+        rows,
+        batch_size=plan.integer("batch_size"),
+        seed=plan.seed,
+        epoch=0,
+        contrasts=contrasting(plan.objective),
+    )
+
+
 def total_steps(
     plan: TrainPlan, course: Course, seconds_per_step: float | None = None, ahead: float = 0.0
 ) -> int:

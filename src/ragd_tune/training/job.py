@@ -15,7 +15,7 @@ from ragd_tune.objectives import Rows
 from ragd_tune.plan import Emit, Estimate, Event, ModelFacts, Stop, TrainPlan, TrainResult
 from ragd_tune.training import best, bounds, checkpoints, memory
 from ragd_tune.training.checkpoints import Progress
-from ragd_tune.training.course import Course, dev_points
+from ragd_tune.training.course import Course, dev_points, held_out
 
 LOSSES = 1000
 
@@ -74,7 +74,7 @@ class Job:
         self.resumed_from = start = self.progress.step
         self._seconds_before = self.progress.seconds
         self._allowed = bounds.allowed(plan, resumed=start > 0)
-        dev = Course.of(plan, self.rows.dev).epoch(0) if len(self.rows.dev) > 1 else []
+        dev = held_out(plan, self.rows.dev)
         self._points, size = dev_points(self.steps, len(dev), best.looks(plan, self.steps))
         self._dev = dev[:size]
         self._started = self._last_kept = time.perf_counter()

@@ -11,7 +11,7 @@ from ragd_tune.objectives import Row, Rows
 from ragd_tune.plan import Emit, Estimate, Event, TrainPlan
 from ragd_tune.training import best, checkpoints, memory
 from ragd_tune.training.bounds import has_budget, is_timed
-from ragd_tune.training.course import Course, cost, dev_points, total_steps
+from ragd_tune.training.course import Course, cost, dev_points, held_out, total_steps
 from ragd_tune.training.job import Trainer
 
 SHARES = (0.5, 0.1, 0.9, 0.3, 0.7)
@@ -121,8 +121,8 @@ def estimated(
     per_step = fmean(times)
     kept = kept_steps(plan) if is_timed(plan) else None
     count = kept or total_steps(plan, Course.of(plan, rows.train), per_step, ahead)
-    held = -(-len(rows.dev) // plan.integer("batch_size"))
-    points, size = dev_points(count, held, best.looks(plan, count))
+    held = held_out(plan, rows.dev)
+    points, size = dev_points(count, len(held), best.looks(plan, count))
     looks = len(points) * size / 3  # a forward pass is about a third of a step
     seconds = ahead + (count + looks) * per_step
     made = Estimate(
