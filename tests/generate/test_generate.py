@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -114,6 +115,26 @@ def test_the_same_command_makes_the_same_bytes(
     assert cli.run([*given, "--test", "0.3", "--offline"]) == DONE
     for path in made.rglob("*.*"):
         assert path.read_bytes() == (again / path.relative_to(made)).read_bytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such names are POSIX's")
+@pytest.mark.parametrize(
+    "name", [b"\xdcbung.md", "\U0001f469\u200d\U0001f52c.md".encode(), b"\a.md"]
+)
+def test_a_file_of_any_name_is_asked_about(
+    machine: Machine, folder: Path, tmp_path: Path, name: bytes
+) -> None:
+    try:
+        (folder / "gout.md").rename(folder / os.fsdecode(name))
+    except OSError:
+        pytest.skip("this disk refuses the name")
+    out = tmp_path / "made"
+    given = ["data", "generate", str(folder), "--out", str(out), *HEADINGS]
+    assert cli.run([*given, "--base", str(machine.base), "--offline"]) == DONE
+    data = read(out)
+    (document,) = {doc.document for doc in data.corpus.values() if "uric" in doc.text}
+    assert document.isprintable()
+    assert document.endswith(".md")
 
 
 def test_what_is_there_is_not_replaced_unless_asked(

@@ -24,6 +24,17 @@ def bare(text: str) -> str:
     return " ".join(_MARKS.sub(" ", folded).split()) or folded
 
 
+def printable(name: str) -> str:
+    r"""Return a file's ``name`` with what no id may hold escaped as Python does: ``\u200d``.
+
+    A system takes any bytes for a name. Some are no UTF-8, and others mark how letters join.
+    """
+    return "".join(
+        char if char.isprintable() or char.isspace() else char.encode("unicode_escape").decode()
+        for char in name
+    )
+
+
 def edits(first: str, second: str, limit: int) -> int:
     """Return how many edits part two texts, or ``limit + 1`` if more than ``limit``.
 

@@ -14,6 +14,7 @@ from ragd_tune.data.documents.faq import raise_questions
 from ragd_tune.data.documents.markdown import read_markdown
 from ragd_tune.data.documents.model import Library, Skipped, Source, UnreadableError
 from ragd_tune.data.documents.table import read_rows
+from ragd_tune.data.text import printable
 from ragd_tune.errors import DataError, NotInstalledError
 
 LARGEST = 64 * 2**20
@@ -86,9 +87,12 @@ def _named(found: Iterable[tuple[Path, Path]]) -> list[tuple[str, Path]]:
 
 
 def _name(root: Path, file: Path, above: int) -> str:
-    """Return a file's place below ``root``, after ``root``'s own last ``above`` parts."""
+    """Return a file's place below ``root``, after ``root``'s own last ``above`` parts.
+
+    It becomes part of the ids of passages, which must be fit to be printed.
+    """
     outer = root.parts[max(0, len(root.parts) - above) :]
-    return "/".join((*outer, *file.relative_to(root).parts))
+    return printable("/".join((*outer, *file.relative_to(root).parts)))
 
 
 def _nothing(skipped: list[Skipped], files: list[tuple[str, Path]]) -> None:
