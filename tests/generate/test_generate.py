@@ -137,6 +137,17 @@ def test_a_file_of_any_name_is_asked_about(
     assert document.endswith(".md")
 
 
+def test_the_folder_that_one_is_in_is_called_by_its_name(
+    machine: Machine, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    given = ["data", "generate", ".", "--base", str(machine.base), "--offline", *HEADINGS]
+    assert cli.run(given) == DONE
+    (out,) = (machine.home / "datasets").iterdir()
+    assert out.name == folder.name
+    assert json.loads((out / "dataset.json").read_text("utf-8"))["source"] == folder.name
+
+
 def test_what_is_there_is_not_replaced_unless_asked(
     made: Path, machine: Machine, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,6 +21,7 @@ from ragd_tune.data.generate import (
     generate,
     sides,
 )
+from ragd_tune.data.text import printable
 from ragd_tune.data.write import must_be_free
 from ragd_tune.errors import DataError, NotInstalledError, UsageError
 from ragd_tune.pipeline.passages import library_of, passages_of
@@ -133,7 +134,7 @@ def finish(
             scored, why = judge(rows)
             by_side[side] = sieve.drop("judge", scored, set(why), why)
     report = sieve.report([one for rows in by_side.values() for one in rows])
-    source = ", ".join(sorted(path.name for path in asked.documents)) or "ragd's index"
+    source = ", ".join(_names(asked)) or "ragd's index"
     told = {
         **settings_of(asked),
         **(about or {}),
@@ -182,8 +183,12 @@ def ready(asked: Generation) -> None:
 
 
 def _name(asked: Generation) -> str:
-    names = sorted(path.resolve().name.replace(" ", "-") for path in asked.documents)
-    return "-".join(names)[:80] or "ragd-index"
+    return "-".join(_names(asked)).replace(" ", "-")[:80] or "ragd-index"
+
+
+def _names(asked: Generation) -> list[str]:
+    """Return what the documents are called, sorted; ``.`` is called as its folder is."""
+    return sorted(printable(path.resolve().name) for path in asked.documents)
 
 
 def settings_of(asked: Generation) -> dict[str, object]:
