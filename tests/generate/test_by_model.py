@@ -56,6 +56,35 @@ def test_the_set_says_which_model_and_prompt_asked_and_what_the_judge_said(
     assert {row["prompt"] for row in rows} == {about["generator"]["prompt"]}
 
 
+def test_all_that_the_judge_saw_is_counted_whatever_side_it_is_on(
+    machine: Machine, folder: Path, tmp_path: Path
+) -> None:
+    for path in sorted(folder.glob("*.md"))[::2]:
+        path.write_text(
+            path.read_text("utf-8").replace(" a week", " an unanswerable week"), "utf-8"
+        )
+    out = tmp_path / "made"
+    with serving() as server:
+        assert cli.run(command(folder, out, machine, server.url)) == DONE
+    about = json.loads((out / "dataset.json").read_text("utf-8"))
+    told, kept = about["filters"]["filters"]["judge"], sum(about["filters"]["kept"].values())
+    assert 0 < told["dropped"] < told["seen"] == told["dropped"] + kept
+
+
+def test_what_the_judge_did_not_see_stays_and_is_told(
+    machine: Machine, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = tmp_path / "made", machine
+    with serving() as server:
+        assert cli.run(command(folder, *given, server.url, "--no-judge")) == DONE
+        few = ("--budget-tokens", "1", "--force")
+        assert cli.run(command(folder, *given, server.url, *few)) == DONE
+    said = " ".join(capsys.readouterr().out.split())
+    assert "questions stay without a judge's look: the budget of 1 tokens is used up" in said
+    rows = (tmp_path / "made" / "questions.jsonl").read_text("utf-8").splitlines()
+    assert 0 < sum("score" in json.loads(row) for row in rows) < len(rows)
+
+
 def test_an_instruction_inside_a_document_does_not_reach_the_set(
     machine: Machine, folder: Path, tmp_path: Path
 ) -> None:

@@ -40,9 +40,15 @@ _FLAGS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
         show_default=True,
         help="Seconds of silence before a request is given up.",
     ),
-    click.option("--budget-tokens", type=click.IntRange(1), help="Stop after so many tokens."),
     click.option(
-        "--budget-minutes", type=click.FloatRange(0.01, 100_000), help="Stop after so long."
+        "--budget-tokens",
+        type=click.IntRange(1),
+        help="Stop asking after so many tokens, and judging.",
+    ),
+    click.option(
+        "--budget-minutes",
+        type=click.FloatRange(0.01, 100_000),
+        help="Stop asking after so long, and judging.",
     ),
     click.option("--no-judge", is_flag=True, help="Do not let the language model judge its work."),
 )

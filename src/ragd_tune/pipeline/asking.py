@@ -122,7 +122,7 @@ def generate_with_model(shop: Workshop, asked: Generation, asking: Asking) -> Ge
             "base": asked.base,
         }
     }
-    judging = _judge(chunks, keeper) if asking.judged else None
+    judging = _judge(chunks, keeper, notes) if asking.judged else None
     return finish(shop, asked, library, chunks, made, notes, about=about, judge=judging)
 
 
@@ -138,9 +138,16 @@ def _notes(told: Outcome, passages: int) -> list[str]:
     return notes
 
 
-def _judge(chunks: Sequence[Chunk], keeper: Keeper) -> Judge:
+def _judge(chunks: Sequence[Chunk], keeper: Keeper, notes: list[str]) -> Judge:
+    """Return what judges questions; ``notes`` gets how many it could not, which stay."""
+
     def judging(rows: Sequence[Question]) -> tuple[list[Question], dict[int, str]]:
-        scored, why, _ = judge(rows, chunks, keeper)
+        scored, why, told = judge(rows, chunks, keeper)
+        left = sum(one.score is None for one in scored)
+        if left:
+            failed = f"{len(told.failed)} requests failed" if told.failed else "no verdict to read"
+            reason = told.stopped or failed
+            notes.append(f"{left} of {len(rows)} questions stay without a judge's look: {reason}")
         return scored, why
 
     return judging

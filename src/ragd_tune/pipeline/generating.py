@@ -21,6 +21,7 @@ from ragd_tune.data.generate import (
     generate,
     sides,
 )
+from ragd_tune.data.model import SPLITS
 from ragd_tune.data.text import printable
 from ragd_tune.data.write import must_be_free
 from ragd_tune.errors import DataError, NotInstalledError, UsageError
@@ -121,19 +122,7 @@ def finish(
     judge: Judge | None = None,
 ) -> Generated:
     """Filter and split questions, and write the data set with all that is known of its origin."""
-    known = {one.id: one for one in chunks}
-    on = sides(chunks, dev=asked.dev, test=asked.test, seed=asked.seed)
-    sieve = Sieve(known, off=asked.off)
-    kept = sieve.run(made)
-    by_side: dict[str, list[Question]] = {"train": [], "dev": [], "test": []}
-    for one in kept:
-        by_side[on[known[one.chunk].document]].append(one)
-    by_side["train"] = _round_trip(shop, asked, sieve, by_side["train"], chunks, notes)
-    if judge is not None and "judge" not in asked.off:
-        for side, rows in by_side.items():
-            scored, why = judge(rows)
-            by_side[side] = sieve.drop("judge", scored, set(why), why)
-    report = sieve.report([one for rows in by_side.values() for one in rows])
+    by_side, report = _sifted(shop, asked, chunks, made, notes, judge)
     source = ", ".join(_names(asked)) or "ragd's index"
     told = {
         **settings_of(asked),
@@ -157,6 +146,33 @@ def finish(
         notes=(*notes, *assembled.notes),
         counts={split: len(rows) for split, rows in assembled.data.qrels.items()},
     )
+
+
+def _sifted(
+    shop: Workshop,
+    asked: Generation,
+    chunks: Sequence[Chunk],
+    made: Sequence[Question],
+    notes: list[str],
+    judge: Judge | None,
+) -> tuple[dict[str, list[Question]], FilterReport]:
+    """Return the questions that no filter drops, by the side of their documents."""
+    known = {one.id: one for one in chunks}
+    on = sides(chunks, dev=asked.dev, test=asked.test, seed=asked.seed)
+    sieve = Sieve(known, off=asked.off)
+
+    def by_side(questions: Sequence[Question]) -> dict[str, list[Question]]:
+        found: dict[str, list[Question]] = {side: [] for side in SPLITS}
+        for one in questions:
+            found[on[known[one.chunk].document]].append(one)
+        return found
+
+    found = by_side(sieve.run(made))
+    found["train"] = _round_trip(shop, asked, sieve, found["train"], chunks, notes)
+    if judge is not None and "judge" not in asked.off:
+        scored, why = judge([one for rows in found.values() for one in rows])
+        found = by_side(sieve.drop("judge", scored, set(why), why))
+    return found, sieve.report([one for rows in found.values() for one in rows])
 
 
 def ready(asked: Generation) -> None:

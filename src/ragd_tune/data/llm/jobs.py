@@ -28,7 +28,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What a run may take: tokens in all, and seconds; None is without end."""
+    """What a round of requests may take, tokens in all and seconds; None is without end.
+
+    Who asks and who judges the answers are two rounds.
+    """
 
     tokens: int | None = None
     seconds: float | None = None
