@@ -40,6 +40,8 @@ def test_no_two_options_share_a_name_a_flag_or_a_variable(name: str) -> None:
         ("matryoshka_dims", [256, 64], (256, 64)),
         ("lora_targets", "query,value", ("query", "value")),
         ("minutes", "", None),
+        ("query_prompt", None, None),
+        ("query_prompt", "", ""),
         ("schedule", "cosine", "cosine"),
     ],
 )

@@ -10,14 +10,16 @@ PROMPTS = (
         type="str",
         default=None,
         optional=True,
-        help="text put before every query; the base's own when not set",
+        blank=True,
+        help="text put before every query; the base's own when not set, none when empty",
     ),
     Option(
         name="document_prompt",
         type="str",
         default=None,
         optional=True,
-        help="text put before every document; the base's own when not set",
+        blank=True,
+        help="text put before every document; the base's own when not set, none when empty",
     ),
 )
 """What is put before a text, by its role."""

@@ -26,7 +26,8 @@ class Option:
     """One option of a run, a tuning, an objective, a backend or a proof.
 
     ``low`` and ``high`` are inclusive bounds of a number (or of each number of a list);
-    ``optional`` allows ``None`` ("not set"). ``reason`` says why the default is what it is.
+    ``optional`` allows ``None`` ("not set"), which an empty text means, too, unless it is a value
+    of its own (``blank``). ``reason`` says why the default is what it is.
     ``follows`` names the option of the training whose value an option of the proof has that is not
     set: a model is judged in the words that it was trained in.
     """
@@ -40,6 +41,7 @@ class Option:
     high: float | None = None
     choices: tuple[str, ...] = ()
     optional: bool = False
+    blank: bool = False
     unit: str = ""
     reason: str = ""
     follows: str = ""
@@ -77,7 +79,7 @@ class Option:
         :param where: the place that a message names: a flag, a variable, ``file:line``.
         :raises UsageError: when ``raw`` is of another type or out of range; names both.
         """
-        if raw is None or (self.optional and raw == ""):
+        if raw is None or (self.optional and raw == "" and not self.blank):
             if self.optional:
                 return None
             raise self._bad(raw, where)
