@@ -16,6 +16,7 @@ import pytest
 from ragd_tune.cli import run
 from ragd_tune.store import Store
 from ragd_tune.testing.machine import Machine
+from ragd_tune.training import checkpoints
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
 LONG = ("--max-steps", "100000", "--checkpoint-steps", "10", "--no-proof")
@@ -147,6 +148,18 @@ def test_resuming_nothing_is_an_error_that_says_what_must_be_equal(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(machine.train("--resume")) == 2
+    assert "nothing to resume" in capsys.readouterr().err
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_is_begun_again(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ("--max-steps", "3", "--no-proof")
+    assert run(machine.train(*few)) == 0
+    left = events(machine).parent / "checkpoints" / checkpoints.SCHEDULE
+    for command, code in ((few, 0), ((*few, "--resume"), 2)):
+        checkpoints.put(left, {"plan": "of the killed run", "steps": 3})
+        assert run(machine.train(*command)) == code
     assert "nothing to resume" in capsys.readouterr().err
 
 

@@ -15,6 +15,7 @@ from ragd_tune.pipeline.planning import Planned
 from ragd_tune.pipeline.workshop import Workshop
 from ragd_tune.plan import DEADLINE, ModelFacts, TrainPlan, TrainResult
 from ragd_tune.store import Manifest
+from ragd_tune.training.checkpoints import left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,9 +187,8 @@ def alone(run: Path, doing: str = "training this very plan") -> Iterator[None]:
 
 
 def checkpoints(run: Path) -> list[Path]:
-    """Return what lies under a run's ``checkpoints``."""
-    folder = run / "checkpoints"
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    """Return the checkpoints of a run, whole or not, whichever backend wrote them."""
+    return left(run / "checkpoints")
 
 
 def _ready(run: Path, *, resume: bool, fresh: bool) -> None:

@@ -70,7 +70,7 @@ class Best:
 
     @property
     def _home(self) -> Path:
-        return checkpoints.folder_of(self.plan) / "best"
+        return checkpoints.folder_of(self.plan) / checkpoints.BEST
 
     def keep(self, step: int) -> None:
         """Keep the weights as they are now."""

@@ -12,8 +12,6 @@ import time
 from ragd_tune.plan import DEADLINE, TrainPlan
 from ragd_tune.training import checkpoints
 
-FILE = "bound.json"
-
 
 def is_timed(plan: TrainPlan) -> bool:
     """Say whether the number of steps depends on this machine's speed."""
@@ -49,7 +47,7 @@ def allowed(plan: TrainPlan, *, resumed: bool) -> float | None:
         return None
     if plan.options["minutes"] is not None:
         return seconds_left(plan)
-    path = checkpoints.folder_of(plan) / FILE
+    path = checkpoints.folder_of(plan) / checkpoints.BOUND
     kept = checkpoints.get(path) if resumed else None
     if kept is not None and kept.get("plan") == plan.id and isinstance(kept.get("seconds"), float):
         return float(kept["seconds"])

@@ -18,13 +18,22 @@ log = logging.getLogger(__name__)
 
 PROGRESS = "progress.json"
 MARKER = "complete.json"
-SCHEDULE = "schedule.json"
+SCHEDULE, BOUND, BEST = "schedule.json", "bound.json", "best"
+"""What lies beside checkpoints and is none: the steps to take, the time for them, the weights of
+the lowest held-out loss. Each may be there before the first one."""
 KEPT = 2
+"""Checkpoints that stay: the older one stands in for the newest where that cannot be read."""
 
 
 def folder_of(plan: TrainPlan) -> Path:
     """Return the folder of the run's checkpoints."""
     return plan.out.parent / "checkpoints"
+
+
+def left(folder: Path) -> list[Path]:
+    """Return what a run left in its folder of checkpoints to go on from, in a format of any."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in found if not path.name.startswith((SCHEDULE, BOUND, BEST)))
 
 
 @dataclass(kw_only=True)
