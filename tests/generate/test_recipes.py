@@ -102,10 +102,19 @@ def test_questions_do_not_depend_on_the_order_of_passages(
     assert sorted(map(str, one)) == sorted(map(str, two))
 
 
-def test_english_patterns_are_kept_off_other_languages() -> None:
-    text = "Die Gicht ist eine Krankheit der Gelenke, die in Schüben kommt und sehr weh tut."
-    made = generate([passage(text)], [], per_chunk=9)
-    assert {one.style for one in made} <= {"keywords", "crop"}
+def test_english_patterns_are_kept_off_other_languages_and_off_code() -> None:
+    english = "Gout is a disease of the joints. A remedy is used to calm the pain for a day."
+    german = (
+        "Gicht is a Krankheit der Gelenke, die in Schüben kommt und sehr weh tut, und sie ist "
+        "nicht zu heilen. Das Mittel is used to calm the Schmerz der Gelenke."
+    )
+    for recipe in ("definition", "purpose"):
+        for one, asks in (
+            (passage(english), True),
+            (passage(german), False),
+            (passage(english, code=True), False),
+        ):
+            assert bool(generate([one], [], per_chunk=9, recipes=[recipe])) == asks, recipe
 
 
 def test_topics_are_what_few_passages_and_this_one_speak_of(chunks: list[Chunk]) -> None:
