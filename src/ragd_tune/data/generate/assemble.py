@@ -35,11 +35,41 @@ def assemble(
     source: str,
     about: Mapping[str, object],
 ) -> Assembled:
-    """Return the data set of ``questions`` by split; passages of one question all answer it.
+    """Return the data set of ``questions`` by split, without those that leak or weigh too much.
 
-    A question that stands on two sides stays on the one that comes last in train, dev, test.
-    Those of training keep their rivals as negatives, but for passages that dev or test ask about.
     ``about`` is added to what ``dataset.json`` says.
+    """
+    told = {
+        **about,
+        "generated": [split for split in SPLITS if questions.get(split)],
+        "filters": report.to_json(),
+        "origins": _origins(questions.values()),
+    }
+    data, origins = _joined(chunks, questions, source=source, about=told)
+    data, leaked = apart(data)
+    data, evened = even(data)  # last: sizes count once nothing else is dropped
+    told["leaks"] = {"dropped": len(leaked)}
+    told["evened"] = {one.split: one.to_json() for one in evened}
+    tables: Tables = {
+        "passages.jsonl": [chunk.place() for chunk in chunks],
+        "questions.jsonl": [one for one in origins if one["_id"] in data.queries],
+    }
+    notes = tuple(one.told for one in evened)
+    return Assembled(data=replace(data, about=told), tables=tables, notes=notes)
+
+
+def _joined(
+    chunks: Sequence[Chunk],
+    questions: Mapping[str, Sequence[Question]],
+    *,
+    source: str,
+    about: Mapping[str, object],
+) -> tuple[DataSet, list[Mapping[str, object]]]:
+    """Return the data set of all questions, and where each comes from.
+
+    Passages of one question all answer it. One that stands on two sides stays on the one that comes
+    last in train, dev, test. Those of training keep their rivals as negatives, but for passages of
+    documents that dev or test ask about.
     """
     taken: set[str] = set()
     queries: dict[str, Query] = {}
@@ -57,31 +87,15 @@ def assemble(
                 negatives[qid] = _rivals(found, free)
             origins.append({"_id": qid, "split": split, **found[0].to_json()})
         taken |= set(rows)
-    corpus = {chunk.id: _document(chunk) for chunk in chunks}
-    told = {
-        **about,
-        "generated": [split for split in SPLITS if questions.get(split)],
-        "filters": report.to_json(),
-        "origins": _origins(questions.values()),
-    }
-    ordered = {split: qrels[split] for split in SPLITS if split in qrels}
     data = DataSet.of(
-        corpus=corpus,
+        corpus={chunk.id: _document(chunk) for chunk in chunks},
         queries=queries,
-        qrels=ordered,
+        qrels={split: qrels[split] for split in SPLITS if split in qrels},
         negatives=negatives,
         source=source,
-        about=told,
+        about=about,
     )
-    data, leaked = apart(data)
-    data, evened = even(data)  # last: sizes count once nothing else is dropped
-    told = {**data.about, "leaks": {"dropped": len(leaked)}}
-    told["evened"] = {one.split: one.to_json() for one in evened}
-    data = replace(data, about=told)
-    origins = [one for one in origins if one["_id"] in data.queries]
-    places = [chunk.place() for chunk in chunks]
-    tables: Tables = {"passages.jsonl": places, "questions.jsonl": origins}
-    return Assembled(data=data, tables=tables, notes=tuple(one.told for one in evened))
+    return data, origins
 
 
 def _document(chunk: Chunk) -> Document:
