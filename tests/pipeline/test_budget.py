@@ -199,12 +199,11 @@ def test_an_unfinished_run_is_planned_again_as_it_was_whatever_is_measured_now(
     assert planned(machine).plan.id != first.plan.id
 
 
-def test_a_search_for_options_refuses_a_budget_of_one_training(
-    machine: Machine,
-    speed: list[Speed],
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_search_for_options_refuses_a_budget_of_one_training_before_it_measures_for_it(
+    machine: Machine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(budgeting, "_measured", lambda *args: pytest.fail("measured"))
+    monkeypatch.setattr("ragd_tune.pipeline.autotuning.check_optuna", lambda: None)
     monkeypatch.setenv("RAGD_TUNE_BUDGET", "1h")
     given = ("--data", str(machine.data), "--base", str(machine.base), "--backend", "fake")
     assert run(["train", "auto-tune", "bi-encoder", *given]) == 2

@@ -15,7 +15,7 @@ from ragd_tune.autotune.attempts import Attempt, best
 from ragd_tune.autotune.space import Axis, space
 from ragd_tune.autotune.study import Study, check_optuna
 from ragd_tune.autotune.told import against_defaults, configuration
-from ragd_tune.errors import DataError, TuneError, UsageError
+from ragd_tune.errors import DataError, TuneError
 from ragd_tune.evaluate.significance import Comparison
 from ragd_tune.pipeline.planning import Planned, declared, plan
 from ragd_tune.pipeline.training import alone
@@ -83,10 +83,7 @@ def search(shop: Workshop, asked: Search, say: Say = lambda text: None) -> Found
     :raises TuneError: the first trials all failed; or another process is at the same search.
     """
     check_optuna()
-    planned = plan(shop, asked.request)
-    if planned.ends is not None:
-        where = planned.settings["budget"].where
-        raise UsageError(f"{where}: bounds one training", mend="a search takes --minutes")
+    planned = plan(shop, asked.request, one=False)
     count = judged(planned)
     axes = space(declared(shop.registry, planned.kind), planned.settings, asked.only)
     folder = shop.store.runs / f"search-{_id(planned, asked, axes)[:16]}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ragd_tune.config import Setting
 from ragd_tune.data import DataSet
+from ragd_tune.errors import UsageError
 from ragd_tune.kinds import ModelKind
 from ragd_tune.objectives import Rows
 from ragd_tune.options import Value
@@ -57,12 +58,13 @@ class Planned:
         }
 
 
-def plan(shop: Workshop, request: Request) -> Planned:
+def plan(shop: Workshop, request: Request, *, one: bool = True) -> Planned:
     """Decide everything about a run, without training anything.
 
     With a ``budget``, some steps are timed to choose a recipe: see
     :mod:`ragd_tune.pipeline.budgeting`.
 
+    :param one: whether this is one training by itself; one of many can have no budget.
     :raises UsageError: an option cannot be used; names its place.
     :raises DataError: the data cannot be used; names file and line.
     :raises NotInstalledError: a backend, a kind or the base is not here.
@@ -73,6 +75,9 @@ def plan(shop: Workshop, request: Request) -> Planned:
     settings = asked.settle({})
     if settings["budget"].value is None:
         return make()
+    if not one:
+        where = settings["budget"].where
+        raise UsageError(f"{where}: bounds one training", mend="a search takes --minutes")
     from ragd_tune.pipeline.budgeting import within
 
     return within(shop, asked, make, begun=begun)
