@@ -122,7 +122,7 @@ def test_many_rows_get_no_larger_batches_than_the_recipe_was_measured_with(
 ) -> None:
     monkeypatch.setattr("ragd_tune_bi_encoder.defaults.BATCHES", ((1, 64, 1),))
     monkeypatch.setattr("ragd_tune.ragd.tiers.tier_here", lambda path: "standard")
-    wanted = [
+    wanted: list[tuple[dict[str, object], int, float]] = [
         ({"budget": None}, 64, 2e-4),
         ({}, 32, 1e-4),
         ({"batch_size": 48, "learning_rate": 3e-4}, 48, 3e-4),
@@ -219,7 +219,7 @@ def test_nothing_is_left_of_a_measuring_that_fails(
         measured.extend(machine.home.glob("runs/measuring-*"))
         raise WorkerError("the process died")
 
-    monkeypatch.setattr(budgeting.worker, "measure", die)
+    monkeypatch.setattr("ragd_tune.worker.measure", die)
     assert run(machine.train("--budget", "10m")) == 1
     (folder,) = measured
     assert not folder.exists()
