@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,26 @@ def adapter(tmp_path: Path) -> Path:
     fill(folder, 1.0)
     seal(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = Store(tmp_path_factory.mktemp("template"))
+    draft = store.draft()
+    save_file({"w": np.ones(3, np.float32)}, draft / "adapter_model.safetensors")
+    fields = {"kind": "k", "objective": "o", "tuning": "t", "format": "f"}
+    base = {"name": "b", "fingerprint": "f" * 64}
+    path = store.commit(draft, Manifest.build(draft, **fields, base=base), ["precious"])
+    store.record(path.name, "proof", {"passed": True})
+    store.activate("precious", "embedder")
+    return store.root
+
+
+@pytest.fixture
+def guarded(template: Path, tmp_path: Path) -> Store:
+    """A store with something in it to lose."""
+    shutil.copytree(template, tmp_path / "home")
+    return Store(tmp_path / "home")
 
 
 @pytest.fixture(name="seal")
