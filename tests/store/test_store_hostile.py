@@ -201,4 +201,3 @@ def _fields(folder: Path) -> dict[str, Any]:
     value = json.loads((folder / FILE).read_bytes())
     del value["files"]
     return dict(value)
-
