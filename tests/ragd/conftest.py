@@ -172,3 +172,24 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
 @pytest.fixture
 def host_index(tmp_path: Path) -> HostIndex:
     return HostIndex(tmp_path / "ragd" / "chroma")
+
+
+@pytest.fixture
+def shop(bench: Any) -> Workshop:
+    """Return a home in which ragd has indexed two documents by the base."""
+    base = bench.embedder()
+    texts = [f"part {number} of a harbour at night" for number in range(5)]
+    for name in ("one", "two"):
+        bench.index.add(name, texts, lambda some: base.embed_documents(some).tolist())
+    (bench.home / ".ragd" / "config.yaml").write_text(
+        f"# my ragd\nembedding:\n  model: {bench.base}   # the base\n  dimension: 16\n"
+        f"storage:\n  data_dir: {bench.home / '.ragd'}\nmine: [1,  2]\n",
+        encoding="utf-8",
+    )
+    return Workshop(registry=bench.registry, store=bench.store)
+
+
+@pytest.fixture
+def config(bench: Any) -> Path:
+    path: Path = bench.home / ".ragd" / "config.yaml"
+    return path

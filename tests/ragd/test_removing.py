@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ragd.hosted import activate
 
 from ragd_tune.cli import run
 from ragd_tune.errors import StoreError
@@ -27,10 +28,6 @@ def shop(bench: Any) -> Workshop:
 def write(bench: Any, line: str) -> None:
     path = bench.home / ".ragd" / "config.yaml"
     path.write_text(f"{line}\nstorage: {{data_dir: {bench.home / '.ragd'}}}\n", encoding="utf-8")
-
-
-def activate(shop: Workshop, ref: str) -> None:
-    hosting.carry_out(shop, plan_activation(shop, ref))
 
 
 def test_what_ragd_embeds_with_is_not_removed_though_it_serves_no_more(
