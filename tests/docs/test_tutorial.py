@@ -1,31 +1,22 @@
 """The tutorial runs as it is written, and shows what it says.
 
 A fake backend and its tiny base stand in for PyTorch and the real model: the environment says so,
-and not one word of the page does. ``…`` in an output stands for anything.
+and not one word of the page does.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.docs.following import ROOT, TUTORIALS, follow, same
 
 from ragd_tune.testing import fakes
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "tutorial" / "first-adapter.md"
-BLOCK = re.compile(
-    r"(?:<!-- (?P<note>[^>]*) -->\n)?"
-    r"```(?P<type>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<body>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
 # What makes the toy model learn within a second; the page's commands know nothing of it.
 SETTINGS = {
     "RAGD_TUNE_BACKEND": "fake",
@@ -37,19 +28,6 @@ SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Block:
-    type: str
-    title: str
-    note: str
-    body: str
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    for found in BLOCK.finditer(page.read_text(encoding="utf-8")):
-        yield Block(found["type"], found["title"] or "", found["note"] or "", found["body"])
-
-
 def run(line: str, folder: Path) -> str:
     words = shlex.split(line)
     starts = {"ragd-tune": [sys.executable, "-m", "ragd_tune"], "python": [sys.executable]}
@@ -59,16 +37,6 @@ def run(line: str, folder: Path) -> str:
     )
     assert done.returncode == 0, f"{line}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
-
-
-def same(shown: str, printed: str) -> bool:
-    """Say whether an output is what is shown; blanks at the ends of lines do not count."""
-
-    def tidy(text: str) -> str:
-        return "\n".join(line.rstrip() for line in text.strip().splitlines())
-
-    pattern = re.escape(tidy(shown)).replace("…", ".*?")
-    return re.fullmatch(pattern, tidy(printed), re.DOTALL) is not None
 
 
 @pytest.fixture
@@ -90,21 +58,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 def test_the_tutorial_runs_as_it_is_written(folder: Path) -> None:
-    printed, commands = "", 0
-    for block in blocks(PAGE):
-        if block.note.startswith("not run"):
-            continue
-        if block.title:
-            (folder / block.title).write_text(block.body, encoding="utf-8")
-        elif block.type == "sh":
-            lines = block.body.strip().splitlines()
-            printed = "".join(run(line, folder) for line in lines)
-            commands += len(lines)
-        elif block.type == "text":
-            assert same(block.body, printed), f"shown:\n{block.body}\nprinted:\n{printed}"
-        else:
-            pytest.fail(f"a block of {block.type} that nothing runs: {block.body[:60]}")
-    assert commands >= 9
+    told = follow(TUTORIALS / "first-adapter.md", folder, lambda line: run(line, folder))
+    assert len(told) >= 9
     _the_store_holds_only_what_its_page_names(folder.parent / "store")
 
 

@@ -16,12 +16,12 @@ from typing import Any
 import chromadb
 import pytest
 from chromadb.config import Settings
-from tests.docs.test_tutorial import ROOT, SETTINGS, blocks, same
+from tests.docs.following import TUTORIALS, follow
+from tests.docs.test_tutorial import SETTINGS
 
 from ragd_tune.serve import load_base
 from ragd_tune.testing import fakes
 
-PAGE = ROOT / "docs" / "tutorial" / "ragd.md"
 LEARNS = {"RAGD_TUNE_LEARNING_RATE": "0.0003", "RAGD_TUNE_EPOCHS": "6", "RAGD_TUNE_MINE": "no"}
 """What makes the toy model learn to tell code by its description, a little."""
 
@@ -56,16 +56,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 def test_the_tutorial_for_ragd_runs_as_it_is_written(folder: Path) -> None:
     config = folder.parent / ".ragd" / "config.yaml"
-    written, printed = config.read_bytes(), ""
-    for block in blocks(PAGE):
-        if block.note.startswith("not run"):
-            continue
-        if block.title:
-            (folder / block.title).write_text(block.body, encoding="utf-8")
-        elif block.type == "sh":
-            printed = [run(line, folder) for line in block.body.strip().splitlines()][-1]
-        else:
-            assert same(block.body, printed), f"shown:\n{block.body}\nprinted:\n{printed}"
+    written = config.read_bytes()
+    follow(TUTORIALS / "ragd.md", folder, lambda line: run(line, folder))
     assert config.read_bytes() == written
 
 
