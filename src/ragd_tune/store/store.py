@@ -52,10 +52,6 @@ class Store:
         """Vectors that base models made before; they only save time."""
         return VectorCache(self.root / "cache" / "vectors")
 
-    def base_dir(self, fingerprint: str) -> Path:
-        """Return where a base model of this fingerprint is held, or would be."""
-        return self.root / "bases" / fingerprint
-
     def view_dir(self, content_id: str) -> Path:
         """Return where the folder that ragd can load is generated for an adapter."""
         return self.layout.view(content_id)

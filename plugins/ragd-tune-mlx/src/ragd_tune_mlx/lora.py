@@ -29,7 +29,6 @@ from ragd_tune_mlx.weights import as_numpy
 LINEAR = (nn.Linear, nn.QuantizedLinear)
 EMBEDDING = (nn.Embedding, nn.QuantizedEmbedding)
 ADAPTED = (LoRALinear, DoRALinear, LoRAEmbedding, DoRAEmbedding)
-TRAINED = ("lora_a", "lora_b", "m")
 
 
 def linear_names(model: nn.Module) -> list[str]:

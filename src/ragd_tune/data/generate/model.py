@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 
@@ -67,6 +67,3 @@ class FilterReport:
             "made": dict(self.made),
             "kept": dict(self.kept),
         }
-
-
-Kept = Sequence[Question]
