@@ -32,6 +32,7 @@ import benchmarks.tables  # noqa: F401 - puts the sources on the path, where not
 from ragd_tune.data import DataSet, read
 from ragd_tune.evaluate import evaluate_retrieval, paired
 from ragd_tune.models import resolve
+from ragd_tune.training.memory import peak_bytes
 
 METRIC = "ndcg@10"
 BATCH, EPOCHS, RATE, WARMUP = 32, 3, 2e-5, 0.1
@@ -136,18 +137,8 @@ def train(
         "seconds": round(wall, 1),
         "cpu_seconds": round(cpu, 1),
         "whole_seconds": round(wall / steps * whole, 1),
-        "peak_rss": _peak(),
+        "peak_rss": peak_bytes(),
     }
-
-
-def _peak() -> int | None:
-    """Return the largest resident memory of this process in bytes, where the system tells."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def against(ours: Sequence[Path], copied: Sequence[Path]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.tables import measured, shared, table, training_flags, training_options
 
-from ragd_tune.data import DataSet, read, write
+from ragd_tune.data import read, write
 from ragd_tune.data.mine import Mining, mine
 from ragd_tune.pipeline import workshop
 from ragd_tune.pipeline.generating import embedding
@@ -41,19 +41,10 @@ def prepare(work: Path, *, name: str, base: str, queries: int | None) -> None:
             made, told = data, {}
             if asked is not None:
                 mined = mine(data, asked, work / "mining", embed=embed, encoder=base)
-                made, told = _with(data, mined.negatives), mined.to_json()
+                made, told = data.with_negatives(mined.negatives), mined.to_json()
             about = {"mined": told}
             write(replace(made, about=about), work / f"{name}.{arm}", force=True, compress=True)
             print(arm, json.dumps(told), flush=True)
-
-
-def _with(data: DataSet, negatives: object) -> DataSet:
-    return DataSet.of(
-        corpus=data.corpus,
-        queries=data.queries,
-        qrels=data.qrels,
-        negatives=negatives,  # type: ignore[arg-type]
-    )
 
 
 def run(

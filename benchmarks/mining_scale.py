@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 from ragd_tune.data import DataSet, Document, Query
 from ragd_tune.data.mine import Mining, mine
 from ragd_tune.data.mine.dense import Dense, Index
+from ragd_tune.training.memory import peak_bytes
 
 DIMENSION = 384
 TOPICS = 2000
@@ -72,12 +71,6 @@ def data_set(passages: int, queries: int) -> DataSet:
     return DataSet.of(corpus=corpus, queries=asked, qrels=qrels, source="synthetic")
 
 
-def peak() -> float:
-    """Return the most memory that this process has held, in GB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-
-
 def recall(vectors: Vectors, passages: int, queries: int) -> dict[str, float]:
     """Return how much of the exact first 10 and 100 the approximate index finds."""
     every = np.concatenate(
@@ -121,7 +114,7 @@ def main() -> None:
         "index": given.index,
         "seconds": round(seconds, 1),
         "cpu_seconds": round(cpu, 1),
-        "peak_gb": round(peak(), 2),
+        "peak_gb": round(peak_bytes() / 1e9, 2),
         **made.to_json(),
         "search": recall(vectors, given.passages, given.queries),
     }
