@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def same(text: str) -> str:
+    """Return what two texts have in common that are one passage, or one question."""
+    return " ".join(text.split()).casefold()
+
+
 class Data:
     """A BEIR folder, tokenised once, with the base's vectors of everything."""
 
@@ -33,11 +39,8 @@ class Data:
         self.queries = [r["text"] for r in queries]
         number = {r["_id"]: i for i, r in enumerate(corpus)}
         asked = {r["_id"]: i for i, r in enumerate(queries)}
-        same: dict[str, int] = {}
-        self.first = [
-            same.setdefault(" ".join(text.split()).casefold(), i)
-            for i, text in enumerate(self.documents)
-        ]
+        first: dict[str, int] = {}
+        self.first = [first.setdefault(same(text), i) for i, text in enumerate(self.documents)]
         self.qrels: dict[str, dict[int, dict[int, float]]] = {}
         for path in sorted((folder / "qrels").iterdir()):
             judged: dict[int, dict[int, float]] = {}
@@ -75,7 +78,12 @@ def ndcg(data: Data, split: str, queries: torch.Tensor, documents: torch.Tensor)
     total = 0.0
     for row, best in zip(rows, found, strict=True):
         gains = {place[data.first[did]]: score for did, score in judged[row].items()}
-        got = sum(gains.get(int(d), 0.0) / math.log2(k + 2) for k, d in enumerate(best))
-        ideal = sorted(gains.values(), reverse=True)[:10]
-        total += got / sum(gain / math.log2(k + 2) for k, gain in enumerate(ideal))
+        total += share_of_ideal(gains, [int(d) for d in best])
     return total / len(rows)
+
+
+def share_of_ideal(gains: Mapping[int, float], order: Sequence[int]) -> float:
+    """Return nDCG@10 of one query's ranking, by what each document gains."""
+    got = sum(gains.get(did, 0.0) / math.log2(k + 2) for k, did in enumerate(order[:10]))
+    ideal = sorted(gains.values(), reverse=True)[:10]
+    return got / sum(gain / math.log2(k + 2) for k, gain in enumerate(ideal))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from benchmarks.levers.data import Data
+from benchmarks.levers.data import Data, same
 from benchmarks.levers.lever import Lever
 
 from ragd_tune.data.mine.lexical import Lexical
@@ -56,11 +56,10 @@ def rows_of(data: Data, lever: Lever, base: dict[str, torch.Tensor]) -> list[dic
     hard = mined(data, replace(lever, negatives=wanted), base) if wanted else {}
     by_text: dict[str, set[int]] = {}
     for qid, judged in train.items():
-        text = " ".join(data.queries[qid].split()).casefold()
-        by_text.setdefault(text, set()).update(data.first[d] for d in judged)
+        by_text.setdefault(same(data.queries[qid]), set()).update(data.first[d] for d in judged)
     made = []
     for qid, judged in train.items():
-        relevant = by_text[" ".join(data.queries[qid].split()).casefold()]
+        relevant = by_text[same(data.queries[qid])]
         for did in judged:
             found = [d for d in hard.get((qid, did), ()) if data.first[d] not in relevant]
             own, bank = found[: lever.negatives], found[lever.negatives :]

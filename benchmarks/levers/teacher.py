@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from benchmarks.levers.data import Data
+from benchmarks.levers.data import Data, share_of_ideal
 from benchmarks.levers.lever import Lever
 from benchmarks.levers.rows import rows_of
 from filelock import FileLock
@@ -243,7 +243,5 @@ def _ndcg(data: Data, ranked: dict[int, list[int]]) -> float:
     total = 0.0
     for qid, order in ranked.items():
         gains = {data.first[did]: score for did, score in data.qrels["dev"][qid].items()}
-        ideal = sorted(gains.values(), reverse=True)[:10]
-        got = sum(gains.get(did, 0.0) / math.log2(k + 2) for k, did in enumerate(order[:10]))
-        total += got / sum(gain / math.log2(k + 2) for k, gain in enumerate(ideal))
+        total += share_of_ideal(gains, order)
     return total / len(ranked)

@@ -18,17 +18,7 @@ from benchmarks.levers.rows import rows_of
 from benchmarks.levers.teacher import taught, teach
 
 from ragd_tune.objectives import batches
-
-
-def rate(step: int, steps: int, lever: Lever) -> float:
-    """Return the share of the peak learning rate."""
-    rising = math.ceil(lever.warmup * steps)
-    if step < rising:
-        return (step + 1) / (rising + 1)
-    done = (step - rising) / max(1, steps - rising)
-    if lever.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * done))
-    return 1.0 if lever.schedule == "constant" else 1.0 - done
+from ragd_tune.training.course import rate
 
 
 def relevant(some: list[dict[str, Any]], device: str) -> torch.Tensor:
@@ -171,8 +161,9 @@ def train(lever: Lever, data: Data, bare: Any, base: dict[str, torch.Tensor]) ->
     memory: dict[str, Any] = {}
     for step, batch in enumerate(course):
         some = [rows[i] for i in batch]
+        now = rate(step, steps=len(course), warmup=lever.warmup, schedule=lever.schedule)
         for group, peak in zip(adamw.param_groups, peaks, strict=True):
-            group["lr"] = peak * rate(step, len(course), lever)
+            group["lr"] = peak * now
         loss_of(model, data, lever, some, base, memory).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         adamw.step()
@@ -198,22 +189,27 @@ def _tokens(data: Data, some: list[dict[str, Any]], length: int) -> int:
 def _measure(
     model: Any, start: dict[str, torch.Tensor], data: Data, lever: Lever, split: str
 ) -> dict[str, float]:
+    """Return nDCG@10 at each weight of the tuned model, which is left as it was."""
     made = {}
     now = {name: p.detach().clone() for name, p in model.named_parameters()}
-    lows = [m for m in model.modules() if isinstance(m, Low)]
     for weight in lever.wise:
-        if lows:
-            for low in lows:
-                low.b.copy_(low.b * weight)
-        else:
-            for name, p in model.named_parameters():
-                p.copy_(torch.lerp(start[name], now[name], weight))
+        _move(model, start, now, weight)
         asked = sorted(data.qrels[split])
         q = torch.zeros((len(data.queries), model.config.hidden_size), device=data.device)
         q[asked] = embed(model, data, [data.query_ids[i] for i in asked], 256)
         d = embed(model, data, data.document_ids, 256)
         made[str(weight)] = ndcg(data, split, q, d)
-        if lows:
-            for low in lows:
-                low.b.copy_(low.b / weight)
+    _move(model, start, now, 1.0)
     return made
+
+
+def _move(
+    model: Any, start: dict[str, torch.Tensor], now: dict[str, torch.Tensor], weight: float
+) -> None:
+    """Go ``weight`` of the way from ``start`` to ``now``; of LoRA, each layer has a ``b``."""
+    has_low = any(isinstance(module, Low) for module in model.modules())
+    for name, p in model.named_parameters():
+        if not has_low:
+            p.copy_(torch.lerp(start[name], now[name], weight))
+        elif name.endswith(".b"):
+            p.copy_(now[name] * weight)
