@@ -89,6 +89,13 @@ def test_a_matryoshka_dimension_larger_than_the_vectors_is_refused(lab: Any) -> 
         lab.train(lab.plan(lab.base(), matryoshka_dims=(64,)))
 
 
+def test_weights_that_the_last_step_left_without_numbers_are_not_saved(lab: Any) -> None:
+    plan = lab.plan(lab.base(), tuning="full", learning_rate=1e39, max_steps=1)
+    with pytest.raises(TrainingDivergedError, match="at step 1"):
+        lab.train(plan)
+    assert not plan.out.exists()
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_loss_that_is_no_number_names_the_step_and_the_learning_rate(
     lab: Any, precision: str
