@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragd_tune.data.mine import Mining
-from ragd_tune.errors import NotInstalledError
+from ragd_tune.errors import DataError, NotInstalledError
 from ragd_tune.pipeline import Other, Planned, Request, Trained, Workshop, plan, prove, train
 from ragd_tune.pipeline.asking import Asking, generate_with_model
 from ragd_tune.pipeline.generating import Generated, Generation, generate_data
@@ -84,7 +84,8 @@ def run(shop: Workshop, wish: Wish, say: Callable[[str], None] = lambda text: No
     The same command goes on where an earlier one was stopped: answers of a language model and
     checkpoints of the training are kept.
 
-    :raises DataError: no document can be read, or too little came of them.
+    :raises DataError: no document can be read, or too little came of them; or there are too few to
+        hold any back.
     :raises NotInstalledError: a backend, the base or the language model that was asked for is not
         here.
     :raises InterruptedRunError: Ctrl-C; a checkpoint was kept.
@@ -131,6 +132,8 @@ def _enough(
     """Hold more documents back where a proof by these could say nothing; say so if that fails too.
 
     Questions about one document rise and fall together, so it is documents that count.
+
+    :raises DataError: none is held back: of one or two documents none can be spared.
     """
     from ragd_tune.evaluate.significance import ENOUGH
 
@@ -142,6 +145,13 @@ def _enough(
         generated, _ = _questions(shop, wider, lambda text: None)
     if (count := _documents(generated)) >= ENOUGH:
         return generated, [f"{WIDER:.0%} of the passages were held back to judge by"]
+    if not count:
+        raise DataError(
+            f"{generated.data.source}: no document is held back to judge by, so no gain could be "
+            "proven",
+            mend="give more documents; or train without a proof: ragd-tune train bi-encoder --data "
+            f"{generated.data.source}",
+        )
     note = (
         f"the held-back questions weigh as much as {count:.0f} documents, and {ENOUGH:.0f} are "
         "needed: no gain can be proven with so few"

@@ -10,7 +10,7 @@ import pytest
 
 from ragd_tune import cli
 from ragd_tune.data import DataSet, Document, Query, write
-from ragd_tune.errors import DONE, NOT_INSTALLED, NOT_PROVEN
+from ragd_tune.errors import BAD_DATA, DONE, NOT_INSTALLED, NOT_PROVEN
 from ragd_tune.evaluate.significance import paired
 from ragd_tune.store import Store
 from ragd_tune.testing.machine import Machine
@@ -127,6 +127,18 @@ def test_where_no_gain_can_be_proven_it_is_said_before_the_training(
     assert "nothing that serves was changed\nrefused: the queries fall into" in out
     assert "no gain can be proven with so few" in said
     assert said.index("no gain can be proven") < said.index("training")
+
+
+def test_one_document_ends_it_before_it_is_trained_on(
+    machine: Machine, documents: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "\n".join(page.read_text("utf-8") for page in sorted(documents.iterdir())[:12])
+    (fewer(documents, 0) / "all.md").write_text(text, encoding="utf-8")
+    assert cli.run(command(machine, documents, "--generator", "headings")) == BAD_DATA
+    said = capsys.readouterr().err
+    assert "no document is held back to judge by" in said
+    assert "ragd-tune train bi-encoder --data" in said
+    assert not list(machine.home.glob("runs/*/plan.json"))
 
 
 def test_what_is_shown_says_generated_questions_and_who_asked(
