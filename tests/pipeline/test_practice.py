@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,10 +10,14 @@ from typing import Any
 import pytest
 
 from ragd_tune.config import Setting
+from ragd_tune.data import DataSet
+from ragd_tune.data.origins import WITHOUT_MODEL
+from ragd_tune.kinds import Profile
 from ragd_tune.objectives import Rows
 from ragd_tune.options import CAUSAL_LM, CONTRASTIVE, RUN, Value
 from ragd_tune.pipeline.practice import notices
 from ragd_tune.plan import BaseModel, TrainPlan
+from ragd_tune.ragd import tiers
 
 MANY = [{"prompt": "a", "completion": "b"}] * 200
 
@@ -34,7 +39,7 @@ def planned(
     )  # fmt: skip
     rows = Rows(objective=objective, train=MANY[:train], dev=MANY[:dev])
     kind = SimpleNamespace(defaults=lambda profile: own)
-    data = SimpleNamespace(negatives={}, written={})
+    data = DataSet.of(corpus={}, queries={}, qrels={})
     return SimpleNamespace(plan=plan, rows=rows, kind=kind, data=data, settings={})
 
 
@@ -74,6 +79,24 @@ def test_a_run_that_leaves_a_rule_is_told_which_one(made: Any, said: str) -> Non
     assert said in line
 
 
+def test_what_a_kind_takes_by_itself_is_no_rule_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a small machine, of generated questions: its defaults are those of the plan."""
+    seen: list[Profile] = []
+
+    def defaults(profile: Profile) -> dict[str, Value]:
+        seen.append(profile)
+        return {"batch_size": 8}
+
+    made = planned("contrastive", batch_size=8)
+    made.kind.defaults = defaults
+    made.data = replace(
+        made.data, about={"generated": ["train"], "origins": [{"generator": WITHOUT_MODEL}]}
+    )
+    monkeypatch.setattr(tiers, "tier_here", lambda path: "minimal")
+    assert notices(made) == []
+    assert [(one.tier, one.generated, one.rows) for one in seen] == [("minimal", True, 200)]
+
+
 def test_the_way_to_save_memory_is_one_that_the_run_has() -> None:
     assert "--micro-batch" in notices(planned(batch_size=4))[0]
     assert "--training-length" in notices(planned("contrastive", batch_size=4))[0]
@@ -82,7 +105,7 @@ def test_the_way_to_save_memory_is_one_that_the_run_has() -> None:
 @pytest.mark.parametrize(("source", "count"), [("kind", 1), ("flag", 0)])
 def test_hard_negatives_that_the_default_leaves_unused_are_told(source: str, count: int) -> None:
     made = planned("contrastive", negatives=0)
-    made.data.negatives = {"q1": ("d7",)}
+    made.data = SimpleNamespace(negatives={"q1": ("d7",)}, queries={}, qrels={}, about={})
     made.settings = {"negatives": Setting(value=0, source=source, where="here")}
     told = notices(made)
     assert len(told) == count

@@ -9,11 +9,12 @@ measured by those.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ragd_tune.kinds import Profile
+from ragd_tune.data.origins import without_model
+from ragd_tune.pipeline.settling import profile_here
 from ragd_tune.plan import TrainPlan
 from ragd_tune.training.course import held_out
 
@@ -32,11 +33,8 @@ _TENFOLD = 10.0
 def notices(planned: Planned) -> list[str]:
     """Return where a plan leaves the rules, a line each."""
     plan, rows = planned.plan, len(planned.rows.train)
-    profile = Profile(
-        tuning=plan.tuning, side=plan.side, rows=rows, device=plan.device,
-        cores=os.cpu_count() or 1, memory=0,
-    )  # fmt: skip
-    defaults = planned.kind.defaults(profile)
+    profile = profile_here(plan.tuning, plan.side, plan.device, rows)
+    defaults = planned.kind.defaults(replace(profile, generated=without_model(planned.data)))
     return [
         *_rate(plan, defaults),
         *_epochs(plan, rows, defaults),

@@ -104,7 +104,7 @@ def asked_for(shop: Workshop, request: Request) -> Asked:
     relevant = of_side(side, _relevant(shop.registry, kind, objective, tuning, choice))
     here = f"--tuning {tuning} on {choice.backend.name}"
     _refuse_idle(relevant, layers, f"{here}, --side query" if side == "query" else here)
-    profile = _profile(tuning, side, choice.device, sum(1 for _ in data.pairs("train")))
+    profile = profile_here(tuning, side, choice.device, sum(1 for _ in data.pairs("train")))
     read_here = {option.name for option in relevant}
     defaults, made = (
         {n: value for n, value in kind.defaults(one).items() if n in read_here}
@@ -179,7 +179,8 @@ def _refuse_processes(registry: Registry, choice: Choice, objective: str, wanted
     )
 
 
-def _profile(tuning: str, side: Side, device: Device, rows: int) -> Profile:
+def profile_here(tuning: str, side: Side, device: Device, rows: int) -> Profile:
+    """Return what a kind's defaults depend on, on this machine."""
     from ragd_tune.ragd.tiers import tier_here
 
     return Profile(
