@@ -117,7 +117,7 @@ def test_documents_are_whole_on_one_side_and_near_duplicates_together() -> None:
 def test_an_unknown_filter_is_refused() -> None:
     from pathlib import Path
 
-    from ragd_tune.pipeline.generating import Generation, _check
+    from ragd_tune.pipeline.generating import Generation, ready
 
     with pytest.raises(UsageError, match="nosuch"):
-        _check(Generation(documents=(Path(),), base="x", off=frozenset({"nosuch"})))
+        ready(Generation(documents=(Path(),), base="x", off=frozenset({"nosuch"})))
