@@ -214,7 +214,7 @@ def _file(chart: Markup, height: float) -> str:
     return str(
         el(
             "svg",
-            el("style", Markup(f"{sheet} .ground {{ fill: var(--paper); }} {style.CHARTS}")),
+            el("style", Markup(f"{sheet} .ground {{ fill: var(--paper); }}{style.CHARTS}")),
             el("rect", x=0, y=0, width=WIDTH, height=height, class_="ground"),
             chart,
             xmlns="http://www.w3.org/2000/svg",
