@@ -29,9 +29,9 @@ def test_each_weight_is_measured_from_the_tuned_model(
         queries=["a"], query_ids=[[1]], document_ids=[[1]], device="cpu",
     )  # fmt: skip
     monkeypatch.setattr(train, "embed", lambda *given: torch.zeros((1, 1)))
-    monkeypatch.setattr(train, "ndcg", lambda *given: float(moved))
+    monkeypatch.setattr(train, "ndcg", lambda *given: moved.item())
     lever = Lever(wise=(1.0, 0.0, 0.5))
     for split in ("dev", "test"):
         found = train._measure(model, start, data, lever, split)
         assert tuple(found.values()) == values
-    assert float(moved) == values[0]
+    assert moved.item() == values[0]
