@@ -30,8 +30,8 @@ TRAINING = 3.0
 AROUND = 2_300_000_000
 """Bytes that a training takes beside its weights: the process, and what a step keeps.
 
-With four copies of the weights that is somewhat more than all-MiniLM-L6-v2 (90 MB) took on a CPU:
-1.9 to 2.3 GB in all by `full`, 2.2 by `lora` (docs/explanation/results.md)."""
+With four copies of the weights that is about what all-MiniLM-L6-v2 (90 MB) took on a CPU: 1.9 to
+2.8 GB in all by `full`, 2.2 by `lora` (docs/explanation/results.md)."""
 _COPIES: dict[str, int] = {"full": 4, "lora": 1, "query": 1}
 """Times the weights: themselves, and for `full` their gradients and Adam's two moments."""
 

@@ -103,13 +103,12 @@ def _recipes(asked: Asked) -> tuple[Recipe, ...]:
         return ()
     mine = asked.settle({}).get("mine")
     mines = bool(asked.data.negatives) or (mine is not None and mine.value == "auto")
-    rows = sum(1 for _ in asked.data.pairs("train"))
     measured = [
         one
         for one in asked.kind.recipes
         if (one.objective, one.side) == (asked.objective, asked.side)
         and asked.tuning in one.tunings
-        and one.rows_from <= rows < one.rows_below
+        and one.rows_from <= asked.rows < one.rows_below
     ]
     return agreeing(measured, _given(asked), mines=mines)
 

@@ -67,6 +67,7 @@ class Asked:
     side: Side
     choice: Choice
     data: DataSet
+    rows: int
     relevant: tuple[Option, ...]
     defaults: Mapping[str, Value]
     made: Mapping[str, Value]
@@ -104,7 +105,8 @@ def asked_for(shop: Workshop, request: Request) -> Asked:
     relevant = of_side(side, _relevant(shop.registry, kind, objective, tuning, choice))
     here = f"--tuning {tuning} on {choice.backend.name}"
     _refuse_idle(relevant, layers, f"{here}, --side query" if side == "query" else here)
-    profile = profile_here(tuning, side, choice.device, sum(1 for _ in data.pairs("train")))
+    rows = sum(1 for _ in data.pairs("train"))
+    profile = profile_here(tuning, side, choice.device, rows)
     read_here = {option.name for option in relevant}
     defaults, made = (
         {n: value for n, value in kind.defaults(one).items() if n in read_here}
@@ -119,6 +121,7 @@ def asked_for(shop: Workshop, request: Request) -> Asked:
         side=side,
         choice=choice,
         data=data,
+        rows=rows,
         relevant=relevant,
         defaults=defaults,
         made=made,
