@@ -82,12 +82,12 @@ def flags(given: Mapping[str, object]) -> Layer:
 
 
 def environment(options: Iterable[Option], environ: Mapping[str, str] | None = None) -> Layer:
-    """Return what ``RAGD_TUNE_<OPTION>`` variables set."""
+    """Return what ``RAGD_TUNE_<OPTION>`` variables set; an empty one sets nothing."""
     environ = os.environ if environ is None else environ
     values: dict[str, tuple[object, str]] = {
         option.name: (environ[option.variable], f"${option.variable}")
         for option in options
-        if option.variable in environ
+        if environ.get(option.variable)
     }
     return Layer(source="environment", values=values)
 

@@ -202,3 +202,11 @@ def test_a_duration_without_one_unit_is_refused(raw: object) -> None:
     with pytest.raises(UsageError, match="budget cannot be") as caught:
         budget.parse(raw, where="--budget")
     assert "90s, 5m or 1h" in caught.value.mend
+
+
+def test_an_empty_variable_sets_nothing_even_where_an_empty_text_is_a_value() -> None:
+    prompt = BY_NAME["query_prompt"]
+    assert prompt.blank
+    assert config.environment([prompt], {"RAGD_TUNE_QUERY_PROMPT": ""}).values == {}
+    found = config.environment([prompt], {"RAGD_TUNE_QUERY_PROMPT": "q: "}).values
+    assert found["query_prompt"] == ("q: ", "$RAGD_TUNE_QUERY_PROMPT")
